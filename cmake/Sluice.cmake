@@ -26,7 +26,7 @@ find_package(Threads REQUIRED)
 
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  add_compile_options(-fno-pch-timestamp)
+  add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
 endif()
 include_directories(${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 
