@@ -1,0 +1,70 @@
+// Sizes of contractions and convolutions.
+#include "dialects/nn/NNDialect.h"
+
+using namespace mlir;
+using namespace mlir::nn;
+
+OperandRole LinearOp::getOperandRole(unsigned index) { return index == 1 ? OperandRole::Weight : OperandRole::Activation; }
+
+namespace {
+
+// floor((in + pads − dilation·(kernel − 1) − 1) / stride) + 1
+SizeExpr convSize(const SizeExpr& in, const SizeExpr& kernel, int64_t pads, int64_t dilation, int64_t stride) {
+  return SizeExpr::FloorDiv(in + SizeExpr(pads) - (kernel - SizeExpr(1)) * SizeExpr(dilation) - SizeExpr(1), SizeExpr(stride)) +
+         SizeExpr(1);
+}
+
+LogicalResult checkSpatial(Operation* op, const Sizes& x, const Sizes& w, ArrayRef<int64_t> strides, ArrayRef<int64_t> pads,
+                           ArrayRef<int64_t> dilations) {
+  if (x.size() < 3 || x.size() > 5) {
+    return op->emitOpError("x has rank ") << x.size() << ", expected 3 to 5 (batch, channels, 1 to 3 spatial)";
+  }
+  size_t spatial = x.size() - 2;
+  if (w.size() != x.size()) {
+    return op->emitOpError("weight has rank ") << w.size() << ", x has " << x.size();
+  }
+  if (strides.size() != spatial || dilations.size() != spatial || pads.size() != 2 * spatial) {
+    return op->emitOpError("strides and dilations need ") << spatial << " values, pads " << 2 * spatial;
+  }
+  return success();
+}
+
+}  // namespace
+
+LogicalResult ConvOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
+  const Sizes& x = operands[0];
+  const Sizes& w = operands[1];
+  if (failed(checkSpatial(*this, x, w, getStrides(), getPads(), getDilations()))) {
+    return failure();
+  }
+  auto channels = x[1].Constant();
+  auto perGroup = w[1].Constant();
+  if (channels && perGroup && *channels != *perGroup * static_cast<int64_t>(getGroups())) {
+    return emitOpError("weight has ") << *perGroup << " input channels in each of " << getGroups() << " groups, x has "
+                                      << *channels;
+  }
+  Sizes out = {x[0], w[0]};
+  size_t spatial = x.size() - 2;
+  for (size_t d = 0; d < spatial; ++d) {
+    out.push_back(convSize(x[d + 2], w[d + 2], getPads()[d] + getPads()[d + spatial], getDilations()[d], getStrides()[d]));
+  }
+  results.push_back(std::move(out));
+  return success();
+}
+
+LogicalResult ConvTransposeOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
+  const Sizes& x = operands[0];
+  const Sizes& w = operands[1];
+  if (failed(checkSpatial(*this, x, w, getStrides(), getPads(), getDilations()))) {
+    return failure();
+  }
+  Sizes out = {x[0], w[1] * SizeExpr(getGroups())};
+  size_t spatial = x.size() - 2;
+  for (size_t d = 0; d < spatial; ++d) {
+    out.push_back((x[d + 2] - SizeExpr(1)) * SizeExpr(getStrides()[d]) +
+                  (w[d + 2] - SizeExpr(1)) * SizeExpr(getDilations()[d]) +
+                  SizeExpr(1 + getOutputPadding()[d] - getPads()[d] - getPads()[d + spatial]));
+  }
+  results.push_back(std::move(out));
+  return success();
+}

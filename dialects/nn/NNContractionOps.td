@@ -1,0 +1,86 @@
+#ifndef SLUICE_DIALECTS_NN_NNCONTRACTIONOPS_TD
+#define SLUICE_DIALECTS_NN_NNCONTRACTIONOPS_TD
+
+include "dialects/nn/NNBase.td"
+
+def NN_LinearOp : NN_LoopSpecOp<"linear", "...k,nk->...n", [NN_Kernel, DeclareOpInterfaceMethods<NN_PrecisionOpInterface, ["getOperandRole"]>]> {
+  let summary = "Applies a weight matrix to each token.";
+  let description = [{
+    `result[..., n] = Σ_k x[..., k] · w[n, k]`. The weight is a weight expression (nn.weight and what passes do to weights
+    only), output features first. `acc` is the accumulate type; absent until the precision phase.
+
+    ```mlir
+    %y = nn.linear %x, %w : (tensor<?x?x64xf32>, tensor<128x64xf32>) -> tensor<?x?x128xf32>
+    ```
+  }];
+  let arguments = (ins NN_Tensor:$x, NN_Tensor:$w, OptionalAttr<TypeAttr>:$acc);
+  let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "$x `,` $w (`acc` $acc^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_MatmulOp : NN_LoopSpecOp<"matmul", "...mk,...kn->...mn", [NN_Kernel]> {
+  let summary = "Batched matrix product of two activations.";
+  let description = [{
+    Leading (batch) dimensions are equal on both sides; broadcasts are explicit ops before it.
+
+    ```mlir
+    %c = nn.matmul %a, %b : (tensor<?x4x?x16xf32>, tensor<?x4x16x?xf32>) -> tensor<?x4x?x?xf32>
+    ```
+  }];
+  let arguments = (ins NN_Tensor:$a, NN_Tensor:$b, OptionalAttr<TypeAttr>:$acc);
+  let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "$a `,` $b (`acc` $acc^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def NN_ConvOp : NN_SizedOp<"conv", [NN_Kernel]> {
+  let summary = "Convolution over 1 to 3 spatial dimensions, channels second.";
+  let description = [{
+    x [b, c, spatial…], w [o, c / groups, kernel…], optional bias [o] → [b, o, spatial…]. `pads` is ONNX's order: all
+    begins, then all ends.
+
+    ```mlir
+    %y = nn.conv %x, %w strides [2, 2] pads [1, 1, 1, 1] dilations [1, 1] groups 1
+        : (tensor<?x3x32x32xf32>, tensor<8x3x3x3xf32>) -> tensor<?x8x16x16xf32>
+    ```
+  }];
+  let arguments = (ins NN_Tensor:$x, NN_Tensor:$w, Optional<NN_Tensor>:$bias, DenseI64ArrayAttr:$strides,
+      DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations, I64Attr:$groups);
+  let results = (outs NN_Tensor:$result);
+  let assemblyFormat = [{
+    $x `,` $w (`,` $bias^)? `strides` $strides `pads` $pads `dilations` $dilations `groups` $groups attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def NN_ConvTransposeOp : NN_SizedOp<"conv_transpose", [NN_Kernel]> {
+  let summary = "Transposed convolution over 1 to 3 spatial dimensions.";
+  let description = [{
+    x [b, c, spatial…], w [c, o / groups, kernel…], optional bias [o] → [b, o, spatial…]; each output size is
+    (in − 1)·stride + (kernel − 1)·dilation + 1 + output_padding − pads.
+  }];
+  let arguments = (ins NN_Tensor:$x, NN_Tensor:$w, Optional<NN_Tensor>:$bias, DenseI64ArrayAttr:$strides,
+      DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$output_padding, I64Attr:$groups);
+  let results = (outs NN_Tensor:$result);
+  let assemblyFormat = [{
+    $x `,` $w (`,` $bias^)? `strides` $strides `pads` $pads `dilations` $dilations `output_padding` $output_padding
+    `groups` $groups attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def NN_MoeOp : NN_LoopSpecOp<"moe", "td,tp,tp->td", [NN_Kernel]> {
+  let summary = "Mixture of experts: each token through its chosen feed-forward experts.";
+  let description = [{
+    x [t, d]; indices [t, p] i64; weights [t, p]; w_gate [e, f, d]; optional w_up [e, f, d]; w_down [e, d, f] →
+    `Σ_p weights[t,p] · down_e(act(gate_e x) · up_e x)` with e = indices[t, p]. Routing (scores, top-k, renormalising)
+    stays outside.
+  }];
+  let arguments = (ins NN_Tensor:$x, NN_IndexTensor:$indices, NN_Tensor:$weights, NN_Tensor:$w_gate,
+      Optional<NN_Tensor>:$w_up, NN_Tensor:$w_down, StrAttr:$activation);
+  let results = (outs NN_Tensor:$result);
+  let assemblyFormat = [{
+    $x `,` $indices `,` $weights `gate` $w_gate (`up` $w_up^)? `down` $w_down `activation` $activation attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+#endif
