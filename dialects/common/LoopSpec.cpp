@@ -100,8 +100,9 @@ LogicalResult bindAll(Operation* op, const LoopSpec& spec, ArrayRef<Sizes> opera
 Sizes typeSizes(Type type, unsigned operand) {
   Sizes sizes;
   for (auto [d, size] : llvm::enumerate(cast<RankedTensorType>(type).getShape())) {
-    sizes.push_back(ShapedType::isDynamic(size) ? SizeExpr::Symbol("d" + std::to_string(operand) + "." + std::to_string(d))
-                                                : SizeExpr(size));
+    sizes.push_back(ShapedType::isDynamic(size)
+                        ? SizeExpr::Symbol("d" + std::to_string(operand) + "." + std::to_string(d))
+                        : SizeExpr(size));
   }
   return sizes;
 }
@@ -154,7 +155,8 @@ SmallVector<AffineMap> loopMaps(Operation* op, StringRef text) {
   return maps;
 }
 
-LogicalResult sizesFromLoopSpec(Operation* op, StringRef text, ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
+LogicalResult sizesFromLoopSpec(Operation* op, StringRef text, ArrayRef<Sizes> operands,
+                                SmallVectorImpl<Sizes>& results) {
   LoopSpec spec = LoopSpec::parse(text);
   LoopSizes loops;
   if (failed(bindAll(op, spec, operands, loops))) {

@@ -29,14 +29,14 @@ struct LoopSpec {
 
 namespace detail {
 // One affine map per spec input, then the result; `...` becomes `rank - letters` leading loops.
-llvm::SmallVector<AffineMap> loopMaps(Operation *op, llvm::StringRef spec);
+llvm::SmallVector<AffineMap> loopMaps(Operation* op, llvm::StringRef spec);
 // "…k,nk->…n {n=16, k=8 reduce}"
-std::string shardingRule(Operation *op, llvm::StringRef spec);
+std::string shardingRule(Operation* op, llvm::StringRef spec);
 // Sizes of the (single) result from the operands' sizes; emits on `op` when two sizes of one letter differ.
-LogicalResult sizesFromLoopSpec(Operation *op, llvm::StringRef spec, llvm::ArrayRef<Sizes> operands,
-                                llvm::SmallVectorImpl<Sizes> &results);
+LogicalResult sizesFromLoopSpec(Operation* op, llvm::StringRef spec, llvm::ArrayRef<Sizes> operands,
+                                llvm::SmallVectorImpl<Sizes>& results);
 // Checks result types against inferSizes, dynamic dims as unknowns.
-LogicalResult verifySizes(Operation *op);
+LogicalResult verifySizes(Operation* op);
 }  // namespace detail
 
 }  // namespace mlir::nn

@@ -4,18 +4,21 @@
 using namespace mlir;
 using namespace mlir::nn;
 
-OperandRole LinearOp::getOperandRole(unsigned index) { return index == 1 ? OperandRole::Weight : OperandRole::Activation; }
+OperandRole LinearOp::getOperandRole(unsigned index) {
+  return index == 1 ? OperandRole::Weight : OperandRole::Activation;
+}
 
 namespace {
 
 // floor((in + pads − dilation·(kernel − 1) − 1) / stride) + 1
 SizeExpr convSize(const SizeExpr& in, const SizeExpr& kernel, int64_t pads, int64_t dilation, int64_t stride) {
-  return SizeExpr::FloorDiv(in + SizeExpr(pads) - (kernel - SizeExpr(1)) * SizeExpr(dilation) - SizeExpr(1), SizeExpr(stride)) +
+  return SizeExpr::FloorDiv(in + SizeExpr(pads) - (kernel - SizeExpr(1)) * SizeExpr(dilation) - SizeExpr(1),
+                            SizeExpr(stride)) +
          SizeExpr(1);
 }
 
-LogicalResult checkSpatial(Operation* op, const Sizes& x, const Sizes& w, ArrayRef<int64_t> strides, ArrayRef<int64_t> pads,
-                           ArrayRef<int64_t> dilations) {
+LogicalResult checkSpatial(Operation* op, const Sizes& x, const Sizes& w, ArrayRef<int64_t> strides,
+                           ArrayRef<int64_t> pads, ArrayRef<int64_t> dilations) {
   if (x.size() < 3 || x.size() > 5) {
     return op->emitOpError("x has rank ") << x.size() << ", expected 3 to 5 (batch, channels, 1 to 3 spatial)";
   }
@@ -46,7 +49,8 @@ LogicalResult ConvOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes
   Sizes out = {x[0], w[0]};
   size_t spatial = x.size() - 2;
   for (size_t d = 0; d < spatial; ++d) {
-    out.push_back(convSize(x[d + 2], w[d + 2], getPads()[d] + getPads()[d + spatial], getDilations()[d], getStrides()[d]));
+    out.push_back(
+        convSize(x[d + 2], w[d + 2], getPads()[d] + getPads()[d + spatial], getDilations()[d], getStrides()[d]));
   }
   results.push_back(std::move(out));
   return success();

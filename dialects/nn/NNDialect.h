@@ -27,12 +27,16 @@ enum class OperandRole { Activation, Weight, State, Exact };
 
 namespace mlir::nn {
 // Names of discardable attributes, on functions, arguments and results.
-inline constexpr StringLiteral kNameAttr = "nn.name";    // StringAttr: the ONNX name of an input or output
-inline constexpr StringLiteral kDimsAttr = "nn.dims";    // ArrayAttr of StringAttr: size expressions of an argument or result
-inline constexpr StringLiteral kRoleAttr = "nn.role";    // StringAttr: "tokens", "positions", "mask", "logits", "state:0:k" …
-inline constexpr StringLiteral kFilesAttr = "nn.files";  // on the module: ArrayAttr of StringAttr, paths relative to the model
-inline constexpr StringLiteral kAssumeAttr = "nn.assumptions";  // on a func: ArrayAttr of StringAttr, "a == b" or "a != 1"
-inline constexpr StringLiteral kStatesAttr = "nn.states";       // on a func: ArrayAttr of DictionaryAttr (docs/internals.md)
+inline constexpr StringLiteral kNameAttr = "nn.name";  // StringAttr: the ONNX name of an input or output
+inline constexpr StringLiteral kDimsAttr =
+    "nn.dims";  // ArrayAttr of StringAttr: size expressions of an argument or result
+inline constexpr StringLiteral kRoleAttr =
+    "nn.role";  // StringAttr: "tokens", "positions", "mask", "logits", "state:0:k" …
+inline constexpr StringLiteral kFilesAttr =
+    "nn.files";  // on the module: ArrayAttr of StringAttr, paths relative to the model
+inline constexpr StringLiteral kAssumeAttr =
+    "nn.assumptions";                                      // on a func: ArrayAttr of StringAttr, "a == b" or "a != 1"
+inline constexpr StringLiteral kStatesAttr = "nn.states";  // on a func: ArrayAttr of DictionaryAttr (docs/internals.md)
 }  // namespace mlir::nn
 
 #endif  // SLUICE_DIALECTS_NN_NNDIALECT_H_

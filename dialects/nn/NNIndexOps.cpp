@@ -20,8 +20,8 @@ LogicalResult checkAxis(Operation* op, int64_t axis, size_t rank) {
 FailureOr<SizeExpr> parseSize(Operation* op, Attribute text) {
   auto expr = SizeExpr::Parse(cast<StringAttr>(text).getValue().str());
   if (!expr.ok()) {
-    return op->emitOpError("bad size expression '") << cast<StringAttr>(text).getValue() << "': "
-                                                    << std::string(expr.status().message());
+    return op->emitOpError("bad size expression '")
+           << cast<StringAttr>(text).getValue() << "': " << std::string(expr.status().message());
   }
   return *expr;
 }

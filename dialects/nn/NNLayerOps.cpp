@@ -17,8 +17,9 @@ LogicalResult PoolOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes
     int64_t stride = getStrides()[d];
     int64_t begin = getPads()[d];
     SizeExpr room = x[d + 2] + SizeExpr(begin + getPads()[d + spatial] - getDilations()[d] * (getKernel()[d] - 1) - 1);
-    SizeExpr size = (getCeilMode() ? SizeExpr::CeilDiv(room, SizeExpr(stride)) : SizeExpr::FloorDiv(room, SizeExpr(stride))) +
-                    SizeExpr(1);
+    SizeExpr size =
+        (getCeilMode() ? SizeExpr::CeilDiv(room, SizeExpr(stride)) : SizeExpr::FloorDiv(room, SizeExpr(stride))) +
+        SizeExpr(1);
     if (getCeilMode()) {
       // A window must not begin in the padding behind the input (ONNX 1.16, MaxPool).
       size = SizeExpr::Min(size, SizeExpr::FloorDiv(x[d + 2] + SizeExpr(begin - 1), SizeExpr(stride)) + SizeExpr(1));

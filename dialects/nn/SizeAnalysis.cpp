@@ -151,7 +151,8 @@ Sizes SizeAnalysis::compute(Value tensor) {
   }
   Sizes sizes;
   for (int64_t size : type.getShape()) {
-    sizes.push_back(ShapedType::isDynamic(size) ? SizeExpr::Symbol("unknown." + std::to_string(unknowns_++)) : SizeExpr(size));
+    sizes.push_back(ShapedType::isDynamic(size) ? SizeExpr::Symbol("unknown." + std::to_string(unknowns_++))
+                                                : SizeExpr(size));
   }
   return sizes;
 }

@@ -4,8 +4,8 @@
 //   sizes.of(value)      // {batch, past + seq, 64}
 //
 // Sources, in order: the type's static sizes; `nn.dims` of arguments; inferSizes of nn ops; inits of destination-style
-// ops; `nn.size` operands of upstream tensor ops. Element-wise ops have their operands' sizes. Lazy and memoised; values
-// made after the analysis may be asked for too, values erased must not be.
+// ops; `nn.size` operands of upstream tensor ops. Element-wise ops have their operands' sizes. Lazy and memoised;
+// values made after the analysis may be asked for too, values erased must not be.
 #ifndef SLUICE_DIALECTS_NN_SIZEANALYSIS_H_
 #define SLUICE_DIALECTS_NN_SIZEANALYSIS_H_
 
@@ -18,8 +18,8 @@ namespace mlir::nn {
 
 class SizeAnalysis {
  public:
-  // Sizes of a ranked tensor.  A dynamic dimension nothing determines becomes the symbol "unknown.N" (N counts), so that
-  // callers need no error path; VerifyImport refuses graphs that have one.
+  // Sizes of a ranked tensor.  A dynamic dimension nothing determines becomes the symbol "unknown.N" (N counts), so
+  // that callers need no error path; VerifyImport refuses graphs that have one.
   Sizes of(Value tensor);
   SizeExpr of(Value tensor, unsigned dim) { return of(tensor)[dim]; }
   // The expression of an index value or attribute (nn.size, arith.constant, tensor.dim, affine-free arithmetic).

@@ -1,0 +1,45 @@
+// Passes of the raise phase: primitives become the composites that later phases reason about.
+#ifndef SLUICE_PASSES_RAISE_PASSES_TD
+#define SLUICE_PASSES_RAISE_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def RaiseNormPass : Pass<"sluice-raise-norm", "::mlir::ModuleOp"> {
+  let summary = "Raises written-out root-mean-square norms to nn.rms_norm.";
+  let description = [{
+    Runs before attention and rope are raised, which look for nothing of it. The weight is taken in when its
+    multiplication is the norm's only use.
+
+    Input: `mulf %x, broadcast(rsqrt(addf(mean(mulf %x, %x), eps)))`, then `mulf` by a broadcast vector.
+    Output: `nn.rms_norm %x, %w eps 1.0e-5`.
+
+    Refuses a mean over other dimensions than the last, or a divisor that is not the last dimension's size.
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect"];
+}
+
+def RaiseRopePass : Pass<"sluice-raise-rope", "::mlir::ModuleOp"> {
+  let summary = "Raises written-out rotary embeddings to nn.rope.";
+  let description = [{
+    Input: `x·cos + rotate_half(x)·sin` with cos and sin made of an angle repeated twice along the last dimension
+    (`concat(f, f)`); partial rotation as a slice before and a concat after.
+    Output: `nn.rope %x, %cos, %sin` with cos and sin of half the width; partial rotation inside the op.
+
+    Refuses, with a remark, angles whose halves it cannot prove equal.
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def AssignRolesPass : Pass<"sluice-assign-roles", "::mlir::ModuleOp"> {
+  let summary = "Gives each graph input and output of @main its role, and pairs caches into states.";
+  let description = [{
+    Runs last in raise: it reads what attention's operands are. From structure only: tokens index the table whose rows are
+    the logits' width, a mask reaches attention as key mask, bias or lengths, a cache is concatenated with new keys or values
+    and returned. Names only break ties, with a remark.
+
+    Output: `nn.role` on arguments and results, `nn.states` on the function (docs/internals.md).
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect"];
+}
+
+#endif

@@ -1,0 +1,23 @@
+// The raise phase, in order.
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/raise/Passes.h"
+
+namespace mlir::sluice::raise {
+
+void buildRaisePipeline(OpPassManager& pm) {
+  // Patterns match one spelling each: merged views, folded constants, one copy of equal sub-graphs.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+
+  //--- Token ops: independent of each other, before attention so that its operands end at them.
+  pm.addPass(createRaiseNormPass());
+  pm.addPass(createRaiseRopePass());
+
+  //--- Roles read attention's operands: last.  Dead masks and angles go first, so that what they used is not counted.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createAssignRolesPass());
+}
+
+}  // namespace mlir::sluice::raise
