@@ -5,7 +5,12 @@
 namespace sluice::kernels {
 
 // One line a kernel: its description is defined in its family's folder.
-#define SLUICE_CPU_KERNELS(X)
+#define SLUICE_CPU_KERNELS(X) \
+  X(kAttention)               \
+  X(kLinear)                  \
+  X(kLinearQ4)                \
+  X(kLinearQ8)                \
+  X(kMatmul)
 
 #define DECLARE(name) extern const CpuKernel name;
 SLUICE_CPU_KERNELS(DECLARE)

@@ -1,0 +1,101 @@
+// The micro-kernels of contractions: what each instruction set provides, and how the drivers call it.
+//
+// Two forms, chosen by how the weight lies in memory, never by the number of rows (kernels/gemm/README.md):
+//   tile  w is [tiles][k][16]: out[r][16 lanes] += x[k][r] * w[k][16 lanes], k from 0 up, one FMA a step
+//   dot   w is [n][k]:         kLanes partial sums along k, then a fixed tree over the lanes
+// In both an output sees the same operations in the same order whatever `rows` it was computed with.
+#ifndef SLUICE_KERNELS_GEMM_GEMM_OPS_H_
+#define SLUICE_KERNELS_GEMM_GEMM_OPS_H_
+
+#include <cstdint>
+
+#include "runtime/base/dtype.h"
+
+namespace sluice::kernels {
+
+inline constexpr int64_t kTile = 16;        // output columns of a weight tile
+inline constexpr int64_t kRowsStride = 64;  // floats from row to row of rows_tile()'s x
+
+// out[r][j*16 + c] = Σ_k x[k*step + r] · w[j*w_tile + k*w_k + c]   for r < rows, j < tiles
+struct TileArgs {
+  const float* x;  // [k][step], rows first: a panel
+  const void* w;   // elements of the WType asked for
+  int64_t w_tile;  // elements from one tile to the next
+  int64_t w_k;     // elements from one k to the next: 16 when packed
+  int64_t k;
+  float* out;  // [rows][out_row]
+  int64_t out_row;
+  int64_t cols;                     // columns to write, ≤ 16 * tiles, > 16 * (tiles - 1)
+  const float* row_bias = nullptr;  // [rows]: what each row starts from; null: zero
+  bool accumulate = false;          // start from what is in out
+};
+
+// out[r][j] = Σ_k x[r*x_row + k] · w[j*w_row + k]   for r < rows, j < cols
+struct DotArgs {
+  const float* x;
+  int64_t x_row;
+  const void* w;
+  int64_t w_row;
+  int64_t k;
+  float* out;
+  int64_t out_row;
+};
+
+// Quantised weights, dot form.  x is permuted and padded by `q_permute` into chunks of chunk(bits) elements.
+struct QuantArgs {
+  const float* x;      // [rows][chunks * chunk]
+  int64_t x_row;       // chunks * chunk
+  const float* x_sum;  // [rows][chunks][lanes]: the sum of a chunk's x in each lane; read only with zero points
+  int64_t x_sum_row;
+  const uint8_t* q;   // [cols][q_row]
+  int64_t q_row;      // bytes of one weight row
+  uint32_t flip;      // xor-ed into each 32 bits to make the codes two's complement
+  const void* scale;  // [cols][blocks]
+  DType scale_type;
+  const void* zero;  // [cols][zero_row]; null: none
+  DType zero_type;   // kU4/kI4/kU8/kI8 codes, or scale's type
+  int64_t zero_row;  // bytes of one row of zero points
+  float zero_base;   // subtracted from a zero point: the code that `flip` maps to 0
+  int64_t block;     // elements that share a scale: a power of two
+  int64_t blocks;
+  int64_t chunks;
+  float* out;  // [rows][out_row]
+  int64_t out_row;
+};
+
+enum class WType : uint8_t { kF32 = 0, kF16 = 1, kBF16 = 2 };
+
+struct GemmOps {
+  int lanes;
+  int tile_rows;  // largest `rows` of tile(): 14 or 6
+  int dot_rows;
+  int dot_cols;
+  int quant_rows;
+  int conv_rows;   // largest `rows` of conv_tile(): divides no panel of 16 evenly on AVX2 (6 6 4), 8 8 on AVX-512
+  int conv_tiles;  // tiles conv_tile() takes at once
+  // Tiles that a group should have for that many rows, ≤ 4: tile() is fastest when given groups of this size.
+  int (*group_tiles)(int rows);
+  void (*tile)(WType w, int rows, int tiles, const TileArgs& args);    // panel step == rows
+  void (*conv_tile)(int rows, int tiles, const TileArgs& args);        // panel step == 16, f32
+  void (*rows_tile)(int rows, int tiles, const TileArgs& args);        // x is [rows][kRowsStride], f32
+  void (*dot)(WType w, int rows, int cols, const DotArgs& args);       // any rows, cols
+  void (*quant)(int bits, int rows, int cols, const QuantArgs& args);  // rows ≤ quant_rows, any cols
+  // Row of k floats → [chunks][per lane][lanes], zero padded, and the lane sums (null: not wanted).
+  void (*quant_permute)(int bits, const float* x, int64_t k, int64_t chunks, float* out, float* sums);
+};
+
+// Elements of x one 64- or 32-byte load of codes covers: lanes * (32 / bits).
+constexpr int64_t QuantChunk(const GemmOps& ops, int bits) { return ops.lanes * (32 / bits); }
+
+const GemmOps& Gemm();  // for this machine
+
+namespace avx2 {
+extern const GemmOps kGemm;
+}
+namespace avx512 {
+extern const GemmOps kGemm;
+}
+
+}  // namespace sluice::kernels
+
+#endif  // SLUICE_KERNELS_GEMM_GEMM_OPS_H_
