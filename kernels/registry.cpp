@@ -7,6 +7,8 @@ namespace sluice::kernels {
 // One line a kernel: its description is defined in its family's folder.
 #define SLUICE_CPU_KERNELS(X) \
   X(kAttention)               \
+  X(kConv)                    \
+  X(kConvTranspose)           \
   X(kLinear)                  \
   X(kLinearQ4)                \
   X(kLinearQ8)                \
