@@ -2,10 +2,12 @@
 // nn.conv_transpose: x [b, c, spatial…], w [c, o/groups, kernel…], optional bias [o] → [b, o, spatial…]
 // One to three spatial dimensions; attributes strides, pads (begins, then ends), dilations, groups.  End pads and
 // output_padding are in the output's size already.  See kernels/conv/README.md for the ways it runs.
+#include "kernels/conv/conv_ops.h"
 #include "kernels/conv/conv_problem.h"
 #include "kernels/conv/conv_run.h"
 #include "kernels/desc.h"
 #include "kernels/gemm/gemm_driver.h"
+#include "runtime/base/cpu.h"
 
 namespace sluice::kernels {
 namespace {
@@ -91,6 +93,11 @@ absl::Status RunOf(const LaunchArgs& args) {
 constexpr CpuKernel::OperandLayout kLayouts[] = {{1, Layout::kOihwTile16}};
 
 }  // namespace
+
+const ConvOps& Conv() {
+  static const ConvOps& ops = Cpu().v4() ? avx512::kConvOps : avx2::kConvOps;
+  return ops;
+}
 
 extern const CpuKernel kConv;
 const CpuKernel kConv = {

@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/conv/conv_ops.h"
 #include "kernels/conv/conv_run.h"
-#include "kernels/conv/depthwise_ops.h"
 #include "kernels/gemm/gemm_driver.h"
-#include "runtime/base/cpu.h"
 
 namespace sluice::kernels {
 namespace {
@@ -67,7 +66,7 @@ void Channel(const ConvProblem& p, const ConvOperands& o, const Plan& plan, int6
       const int64_t at = ((index * p.out[0] + z) * p.out[1] + y) * p.out[2];
       row.x = image + (z * p.stride[0] * size[1] + y * p.stride[1]) * size[2];
       row.out = direct ? o.y.as<float>() + at : buffer;
-      Depthwise()(row);
+      Conv().depthwise_row(row);
       if (!direct) {
         FromF32(buffer, p.out[2], o.y.dtype, o.y.data, at);
       }
@@ -76,11 +75,6 @@ void Channel(const ConvProblem& p, const ConvOperands& o, const Plan& plan, int6
 }
 
 }  // namespace
-
-DepthwiseFn Depthwise() {
-  static const DepthwiseFn fn = Cpu().v4() ? avx512::RunDepthwiseRow : avx2::RunDepthwiseRow;
-  return fn;
-}
 
 bool IsDepthwise(const ConvProblem& p) {
   const bool padded = p.pad[0] >= 0 && p.pad[1] >= 0 && p.pad[2] >= 0;

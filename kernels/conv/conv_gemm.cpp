@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <cstring>
 
+#include "kernels/conv/conv_ops.h"
 #include "kernels/conv/conv_run.h"
 #include "kernels/gemm/gemm_driver.h"
 
@@ -15,7 +15,11 @@ bool WeightsInPlace(const Tensor& w) { return w.layout == Layout::kOihwTile16 &&
 int64_t WeightBytes(const ConvProblem& p, const Tensor& w) {
   return WeightsInPlace(w) ? 0 : AlignUp(p.groups * WeightTiles(p) * Depth(p) * kTile * 4);
 }
-int64_t PanelBytes(const ConvProblem& p) { return AlignUp(Depth(p) * kMaxTiles * kTile * 4); }
+int64_t PanelBytes(const ConvProblem& p) { return AlignUp((Depth(p) * kMaxTiles * kTile + kPieceSlack) * 4); }
+// At worst every column is a run of its own; the rest of a row without pixels takes a few more.
+int64_t PieceBytes(const ConvProblem& p) {
+  return AlignUp(p.Taps() * kMaxTiles * kTile * static_cast<int64_t>(sizeof(PatchPiece)));
+}
 
 // Output pixels next to each other in one output row, and where they go in a panel's rows.
 struct PixelRun {
@@ -30,6 +34,7 @@ class ConvGemmRun {
       : p_(p),
         o_(o),
         ops_(Gemm()),
+        conv_(Conv()),
         depth_(Depth(p)),
         pixels_(p.OutPixels()),
         blocks_((pixels_ + kTile - 1) / kTile, ops_.conv_tiles),
@@ -43,12 +48,14 @@ class ConvGemmRun {
     PackWeights();
     const int64_t units = p_.batch * p_.groups * blocks_.count * splits_;
     o_.pool->ParallelForWithThread(units, 1, [this](int64_t begin, int64_t end, int thread) {
-      float* panel = reinterpret_cast<float*>(panels_at_ + thread * PanelBytes(p_));
+      uint8_t* work = panels_at_ + thread * (PanelBytes(p_) + PieceBytes(p_));
+      float* panel = reinterpret_cast<float*>(work);
+      PatchPiece* pieces = reinterpret_cast<PatchPiece*>(work + PanelBytes(p_));
       int64_t packed = -1;
       for (int64_t i = begin; i < end; ++i) {
         const int64_t block = i / splits_;
         if (block != packed) {
-          PackPanel(block / blocks_.count, block % blocks_.count, panel);
+          PackPanel(block / blocks_.count, block % blocks_.count, panel, pieces);
           packed = block;
         }
         Multiply(block / blocks_.count, block % blocks_.count, i % splits_, panel);
@@ -96,58 +103,56 @@ class ConvGemmRun {
   int64_t Columns(int64_t block) const { return blocks_.Size(block) * kTile; }
 
   // The patches of a block's pixels: [depth][columns], zero where the window hangs over an edge or no pixel is left.
-  void PackPanel(int64_t group, int64_t block, float* panel) const {
-    PixelRun runs[kMaxTiles * kTile];
+  void PackPanel(int64_t group, int64_t block, float* panel, PatchPiece* pieces) const {
     const int64_t columns = Columns(block);
-    int64_t count = 0, column = 0;
-    for (int64_t at = FirstPixel(block); column < columns && at < pixels_;) {
-      const int64_t x = at % p_.out[2];
-      const int64_t n = std::min({p_.out[2] - x, columns - column, pixels_ - at});
-      runs[count++] = {at / (p_.out[1] * p_.out[2]), at / p_.out[2] % p_.out[1], x, n, column};
-      at += n;
-      column += n;
-    }
+    const int64_t count = PlanPieces(block, pieces);
     const float* image = o_.x + group * p_.channels * p_.InPixels();
-    for (int64_t c = 0; c < p_.channels; ++c, image += p_.InPixels()) {
-      for (int64_t kz = 0; kz < p_.kernel[0]; ++kz) {
-        for (int64_t ky = 0; ky < p_.kernel[1]; ++ky) {
-          for (int64_t kx = 0; kx < p_.kernel[2]; ++kx, panel += columns) {
-            for (int64_t i = 0; i < count; ++i) {
-              PackRun(runs[i], image, {kz, ky, kx}, panel + runs[i].column);
-            }
-            std::fill(panel + column, panel + columns, 0.0f);
-          }
-        }
-      }
+    for (int64_t c = 0; c < p_.channels; ++c) {
+      conv_.copy_pieces(pieces, count, p_.stride[2], image, panel);
+      image += p_.InPixels();
+      panel += p_.Taps() * columns;
     }
   }
 
-  void PackRun(const PixelRun& run, const float* image, const Size3& tap, float* to) const {
+  // What to copy for one channel, the same for all: every tap's row of the panel in pieces of a vector.
+  int64_t PlanPieces(int64_t block, PatchPiece* pieces) const {
+    PixelRun runs[kMaxTiles * kTile];
+    const int64_t columns = Columns(block);
+    int64_t run_count = 0, column = 0;
+    for (int64_t at = FirstPixel(block); column < columns && at < pixels_;) {
+      const int64_t x = at % p_.out[2];
+      const int64_t n = std::min({p_.out[2] - x, columns - column, pixels_ - at});
+      runs[run_count++] = {at / (p_.out[1] * p_.out[2]), at / p_.out[2] % p_.out[1], x, n, column};
+      at += n;
+      column += n;
+    }
+    int64_t count = 0;
+    for (int64_t tap = 0; tap < p_.Taps(); ++tap) {
+      const Size3 k = {tap / (p_.kernel[1] * p_.kernel[2]), tap / p_.kernel[2] % p_.kernel[1], tap % p_.kernel[2]};
+      for (int64_t i = 0; i < run_count; ++i) {
+        count = PlanRun(runs[i], k, tap * columns, pieces, count);
+      }
+      for (int64_t c = column; c < columns; c += conv_.lanes) {
+        pieces[count++] = {0, static_cast<int32_t>(tap * columns + c), 0};
+      }
+    }
+    return count;
+  }
+
+  int64_t PlanRun(const PixelRun& run, const Size3& tap, int64_t row, PatchPiece* pieces, int64_t count) const {
     const int64_t z = run.z * p_.stride[0] - p_.pad[0] + tap[0] * p_.dilation[0];
     const int64_t y = run.y * p_.stride[1] - p_.pad[1] + tap[1] * p_.dilation[1];
     const int64_t x = run.x * p_.stride[2] - p_.pad[2] + tap[2] * p_.dilation[2];
-    if (z < 0 || z >= p_.in[0] || y < 0 || y >= p_.in[1]) {
-      std::fill(to, to + run.n, 0.0f);
-      return;
+    const bool outside = z < 0 || z >= p_.in[0] || y < 0 || y >= p_.in[1];
+    const Span inside = outside ? Span{0, 0} : InsideOf(x, p_.stride[2], p_.in[2], run.n);
+    const int64_t from = (z * p_.in[1] + y) * p_.in[2] + x;
+    for (int64_t i = 0; i < run.n; i += conv_.lanes) {
+      const auto bits = [&](int64_t n) { return (uint32_t{1} << std::clamp<int64_t>(n - i, 0, conv_.lanes)) - 1; };
+      const uint32_t mask = bits(inside.end) & ~bits(inside.begin);
+      const int64_t at = mask == 0 ? 0 : from + i * p_.stride[2];
+      pieces[count++] = {static_cast<int32_t>(at), static_cast<int32_t>(row + run.column + i), mask};
     }
-    const float* from = image + (z * p_.in[1] + y) * p_.in[2] + x;
-    const int64_t step = p_.stride[2];
-    const Span inside = InsideOf(x, step, p_.in[2], run.n);
-    for (int64_t i = 0; i < inside.begin; ++i) {
-      to[i] = 0;
-    }
-    if (step == 1) {
-      for (int64_t i = inside.begin; i < inside.end; ++i) {
-        to[i] = from[i];
-      }
-    } else {
-      for (int64_t i = inside.begin; i < inside.end; ++i) {
-        to[i] = from[i * step];
-      }
-    }
-    for (int64_t i = std::max(inside.begin, inside.end); i < run.n; ++i) {
-      to[i] = 0;
-    }
+    return count;
   }
 
   // Part `split` of the group's features for one block of pixels.
@@ -185,6 +190,7 @@ class ConvGemmRun {
   const ConvProblem& p_;
   const ConvOperands& o_;
   const GemmOps& ops_;
+  const ConvOps& conv_;
   const int64_t depth_;  // channels · taps: the k of the GEMM
   const int64_t pixels_;
   const Panels blocks_;  // of tiles of 16 pixels
@@ -196,7 +202,7 @@ class ConvGemmRun {
 }  // namespace
 
 int64_t ConvGemmWorkspace(const ConvProblem& p, const Tensor& w, int threads) {
-  return WeightBytes(p, w) + threads * PanelBytes(p);
+  return WeightBytes(p, w) + threads * (PanelBytes(p) + PieceBytes(p));
 }
 
 void ConvGemm(const ConvProblem& p, const ConvOperands& o) { ConvGemmRun(p, o).Run(); }

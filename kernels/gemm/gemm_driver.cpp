@@ -21,6 +21,10 @@ const uint8_t* At(const void* data, DType type, int64_t element) {
 
 // [k][rows] panel of rows [begin, begin + rows).
 void PackPanel(const GemmOperand& x, int64_t offset, int64_t begin, int rows, int64_t k, float* panel) {
+  if (x.col == 1) {
+    Gemm().pack_panel(WTypeOf(x.type), At(x.data, x.type, offset + begin * x.row), x.row, rows, k, panel);
+    return;
+  }
   constexpr int64_t kStrip = 64;  // k at a time: a strip of every row stays in L1
   float strip[kMaxRows][kStrip];
   for (int64_t k0 = 0; k0 < k; k0 += kStrip) {

@@ -75,7 +75,9 @@ struct GemmOps {
   int conv_tiles;  // tiles conv_tile() takes at once
   // Tiles that a group should have for that many rows, ≤ 4: tile() is fastest when given groups of this size.
   int (*group_tiles)(int rows);
-  void (*tile)(WType w, int rows, int tiles, const TileArgs& args);    // panel step == rows
+  void (*tile)(WType w, int rows, int tiles, const TileArgs& args);  // panel step == rows
+  // x [rows][k], contiguous along k, rows ≤ tile_rows, into the panel [k][rows].
+  void (*pack_panel)(WType type, const void* x, int64_t x_row, int rows, int64_t k, float* panel);
   void (*conv_tile)(int rows, int tiles, const TileArgs& args);        // panel step == 16, f32
   void (*rows_tile)(int rows, int tiles, const TileArgs& args);        // x is [rows][kRowsStride], f32
   void (*dot)(WType w, int rows, int cols, const DotArgs& args);       // any rows, cols

@@ -6,6 +6,7 @@
 #include "kernels/gemm/dot_kernel.h"
 #include "kernels/gemm/quant_kernel.h"
 #include "kernels/gemm/tile_kernel.h"
+#include "kernels/simd/transpose.h"
 
 namespace sluice::kernels::SLUICE_ISA {
 
@@ -59,6 +60,17 @@ void RunTile(WType w, int rows, int tiles, const TileArgs& a) {
       return TileDispatch<F16>(rows, tiles, a);
     case WType::kBF16:
       return TileDispatch<BF16>(rows, tiles, a);
+  }
+}
+
+void RunPackPanel(WType type, const void* x, int64_t x_row, int rows, int64_t k, float* panel) {
+  switch (type) {
+    case WType::kF32:
+      return TransposePanel(static_cast<const float*>(x), x_row, rows, k, panel);
+    case WType::kF16:
+      return TransposePanel(static_cast<const F16*>(x), x_row, rows, k, panel);
+    case WType::kBF16:
+      return TransposePanel(static_cast<const BF16*>(x), x_row, rows, k, panel);
   }
 }
 
@@ -171,6 +183,7 @@ const GemmOps kGemm = {
     .conv_tiles = kConvTiles,
     .group_tiles = GroupTilesOf,
     .tile = RunTile,
+    .pack_panel = RunPackPanel,
     .conv_tile = RunConvTile<kConvRows>,
     .rows_tile = RunRowsTile<kTileRows>,
     .dot = RunDot,

@@ -65,6 +65,30 @@ SLUICE_SIMD void Transpose(VF (&v)[8]) {
 
 #endif
 
+// A panel: out[kk * rows + r] = in[r * row + kk] for r < rows (≤ 16), kk < k.  Writes nothing else.
+template <typename T>
+SLUICE_SIMD void TransposePanel(const T* in, int64_t row, int64_t rows, int64_t k, float* out) {
+  for (int64_t half = 0; half < rows; half += kLanes) {
+    const int64_t width = rows - half < kLanes ? rows - half : kLanes;
+    for (int64_t k0 = 0; k0 < k; k0 += kLanes) {
+      const int64_t n = k - k0 < kLanes ? k - k0 : kLanes;
+      VF v[kLanes];
+#pragma unroll
+      for (int r = 0; r < kLanes; ++r) {
+        const T* from = in + (half + r) * row + k0;
+        v[r] = r >= width ? Zero() : n == kLanes ? Load(from) : LoadN(from, n);
+      }
+      Transpose(v);
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) {
+        if (i < n) {
+          StoreN(out + (k0 + i) * rows + half, v[i], width);
+        }
+      }
+    }
+  }
+}
+
 // Rows of 16-bit or 32-bit floats, kTileRows = 16 of them, contiguous along k, as [k][16] f32: what a tile kernel
 // reads.
 //   out[kk * 16 + r] = r < rows ? in[r * row + kk] : 0     for kk < k

@@ -1,8 +1,8 @@
-// DepthwiseRow for one instruction set.  Included by depthwise_avx2.cpp and depthwise_avx512.cpp and by nothing else.
-#ifndef SLUICE_KERNELS_CONV_DEPTHWISE_KERNEL_H_
-#define SLUICE_KERNELS_CONV_DEPTHWISE_KERNEL_H_
+// ConvOps for one instruction set.  Included by conv_avx2.cpp and conv_avx512.cpp and by nothing else.
+#ifndef SLUICE_KERNELS_CONV_CONV_KERNEL_H_
+#define SLUICE_KERNELS_CONV_CONV_KERNEL_H_
 
-#include "kernels/conv/depthwise_ops.h"
+#include "kernels/conv/conv_ops.h"
 #include "kernels/simd/vec.h"
 
 namespace sluice::kernels::SLUICE_ISA {
@@ -17,7 +17,30 @@ SLUICE_SIMD VF LoadStrided(const float* x, int64_t stride) {
   const VI lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   return _mm512_i32gather_ps(_mm512_mullo_epi32(lane, _mm512_set1_epi32(static_cast<int>(stride))), x, 4);
 }
+// Lanes of `inside` only: x[0], x[step] …, zero elsewhere.  No other byte is read.
+SLUICE_SIMD VF LoadInside(const float* x, uint32_t inside) {
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>(inside), x);
+}
+SLUICE_SIMD VF LoadEverySecondInside(const float* x, uint32_t inside) {
+  const uint32_t spread = _pdep_u32(inside, 0x55555555u);
+  const VF low = LoadInside(x, spread & 0xffffu);
+  const VF high = (spread >> 16) != 0 ? LoadInside(x + 16, spread >> 16) : Zero();
+  const VI even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return _mm512_permutex2var_ps(low, even, high);
+}
 #else
+SLUICE_SIMD VF LoadInside(const float* x, uint32_t inside) {
+  const VI bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const VI set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(inside)), bit);
+  return _mm256_maskload_ps(x, _mm256_cmpeq_epi32(set, bit));
+}
+SLUICE_SIMD VF LoadEverySecondInside(const float* x, uint32_t inside) {
+  const uint32_t spread = _pdep_u32(inside, 0x5555u);
+  const VF low = LoadInside(x, spread & 0xffu);
+  const VF high = (spread >> 8) != 0 ? LoadInside(x + 8, spread >> 8) : Zero();
+  const VF both = _mm256_shuffle_ps(low, high, 0x88);
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(both), 0xd8));
+}
 SLUICE_SIMD VF LoadEverySecond(const float* x) {
   const VF both = _mm256_shuffle_ps(Load(x), Load(x + 8), 0x88);
   return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(both), 0xd8));
@@ -87,6 +110,30 @@ void RunDepthwiseRow(const DepthwiseRow& row) {
   }
 }
 
+void CopyPieces(const PatchPiece* pieces, int64_t count, int64_t step, const float* image, float* panel) {
+  for (int64_t i = 0; i < count; ++i) {
+    const PatchPiece piece = pieces[i];
+    const float* from = image + piece.from;
+    float* to = panel + piece.to;
+    if (step == 1) {
+      Store(to, LoadInside(from, piece.inside));
+    } else if (step == 2) {
+      Store(to, LoadEverySecondInside(from, piece.inside));
+    } else {
+      for (int lane = 0; lane < kLanes; ++lane) {
+        to[lane] = (piece.inside >> lane & 1) != 0 ? from[lane * step] : 0.0f;
+      }
+    }
+  }
+}
+
+extern const ConvOps kConvOps;
+const ConvOps kConvOps = {
+    .lanes = kLanes,
+    .depthwise_row = RunDepthwiseRow,
+    .copy_pieces = CopyPieces,
+};
+
 }  // namespace sluice::kernels::SLUICE_ISA
 
-#endif  // SLUICE_KERNELS_CONV_DEPTHWISE_KERNEL_H_
+#endif  // SLUICE_KERNELS_CONV_CONV_KERNEL_H_
