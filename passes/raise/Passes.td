@@ -30,6 +30,23 @@ def RaiseRopePass : Pass<"sluice-raise-rope", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def RaiseAttentionPass : Pass<"sluice-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "Raises written-out attention to nn.attention and gives attention its real pattern.";
+  let description = [{
+    Runs after norms and rope, which end the way up from a product's operands. Masks are recognised by meaning: the mask's
+    element (b, h, q, k) as a symbolic expression, proven equal to causal, window and padding (MaskAnalysis.h). Heads that
+    were repeated for their groups are read before the repetition.
+
+    Input: `nn.matmul`, scale, cap, mask, `nn.softmax`, a guard for rows without keys, `nn.matmul`; or `nn.attention` with an
+    explicit bias or repeated heads.
+    Output: `nn.attention %q, %k, %v mask %m pattern #nn.pattern<causal> scale 0.25`.
+
+    Each candidate leaves a remark: matched, or the part that did not match. A mask that is not proven stays a bias.
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def AssignRolesPass : Pass<"sluice-assign-roles", "::mlir::ModuleOp"> {
   let summary = "Gives each graph input and output of @main its role, and pairs caches into states.";
   let description = [{

@@ -14,6 +14,9 @@ void buildRaisePipeline(OpPassManager& pm) {
   pm.addPass(createRaiseNormPass());
   pm.addPass(createRaiseRopePass());
 
+  //--- Attention: norms and ropes end the way up from its operands.  Dead scores must not be matched twice after it.
+  pm.addPass(createRaiseAttentionPass());
+
   //--- Roles read attention's operands: last.  Dead masks and angles go first, so that what they used is not counted.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -1,0 +1,342 @@
+#include "passes/raise/AttentionBuild.h"
+
+#include <cmath>
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace mlir::sluice::raise {
+
+namespace {
+int64_t rankOf(Value v) { return cast<RankedTensorType>(v.getType()).getRank(); }
+Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); }
+}  // namespace
+
+std::optional<nn::SizeExpr> AttentionBuilder::sizeOf(const Poly& p) {
+  nn::SizeExpr sum(0);
+  for (const auto& [monomial, c] : p.terms) {
+    nn::SizeExpr product(static_cast<int64_t>(c));
+    for (unsigned id : monomial) {
+      const Atom& atom = x_.atom(id);
+      if (atom.kind == Atom::kSymbol) {
+        product = product * nn::SizeExpr::Symbol(atom.name);
+        continue;
+      }
+      bool divides = atom.kind == Atom::kFloorDiv && atom.args[0]->kind == Node::kNumber;
+      auto a = divides ? sizeOf(atom.args[0]->poly) : std::nullopt;
+      auto b = divides ? sizeOf(atom.args[1]->poly) : std::nullopt;
+      if (!a || !b) {
+        return std::nullopt;
+      }
+      product = product * nn::SizeExpr::FloorDiv(*a, *b);
+    }
+    sum = sum + product;
+  }
+  return sum;
+}
+
+//===-- Making ops
+//-------------------------------------------------------------------------------------------------===//
+
+Value AttentionBuilder::reshape(Value value, ArrayRef<nn::SizeExpr> sizes) {
+  auto type = nn::typeOf(sizes, elementOf(value));
+  if (llvm::equal(elements_.sizes().of(value), sizes) && type == value.getType()) {
+    return value;
+  }
+  return nn::ReshapeOp::create(builder_, loc_, type, value, nn::sizesAttr(builder_.getContext(), sizes)).getResult();
+}
+
+Value AttentionBuilder::transpose(Value value, ArrayRef<int64_t> permutation) {
+  if (llvm::is_sorted(permutation)) {
+    return value;
+  }
+  nn::Sizes from = elements_.sizes().of(value), to;
+  for (int64_t d : permutation) {
+    to.push_back(from[d]);
+  }
+  Value init = nn::emptyTensor(builder_, loc_, to, elementOf(value));
+  return linalg::TransposeOp::create(builder_, loc_, value, init, permutation).getResult()[0];
+}
+
+// Spreads dimensions of size 1 to `sizes` (same rank).
+Value AttentionBuilder::broadcast(Value value, ArrayRef<nn::SizeExpr> sizes) {
+  nn::Sizes from = elements_.sizes().of(value), kept;
+  SmallVector<int64_t> added;
+  for (auto [d, size] : llvm::enumerate(sizes)) {
+    if (from[d].Constant() == 1 && size.Constant() != 1) {
+      added.push_back(d);
+    } else {
+      kept.push_back(from[d]);
+    }
+  }
+  if (added.empty()) {
+    return value;
+  }
+  Value init = nn::emptyTensor(builder_, loc_, sizes, elementOf(value));
+  return linalg::BroadcastOp::create(builder_, loc_, reshape(value, kept), init, added)->getResult(0);
+}
+
+Value AttentionBuilder::splat(double number, ArrayRef<nn::SizeExpr> sizes, Type element) {
+  auto type = nn::typeOf(sizes, element);
+  auto scalarType = type.hasStaticShape() ? type : RankedTensorType::get({}, element);
+  Attribute attr = isa<FloatType>(element) ? Attribute(FloatAttr::get(element, number))
+                                           : IntegerAttr::get(element, static_cast<int64_t>(number));
+  Value scalar = arith::ConstantOp::create(builder_, loc_, DenseElementsAttr::get(scalarType, attr));
+  if (type.hasStaticShape()) {
+    return scalar;
+  }
+  SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, sizes.size()));
+  Value init = nn::emptyTensor(builder_, loc_, sizes, element);
+  return linalg::BroadcastOp::create(builder_, loc_, scalar, init, all)->getResult(0);
+}
+
+Value AttentionBuilder::addAligned(Value a, Value b) {
+  nn::Sizes x = elements_.sizes().of(a), y = elements_.sizes().of(b), both;
+  for (auto [s, t] : llvm::zip_equal(x, y)) {
+    both.push_back(s.Constant() == 1 ? t : s);
+  }
+  unsigned wide = std::max(elementOf(a).getIntOrFloatBitWidth(), elementOf(b).getIntOrFloatBitWidth());
+  Type element = elementOf(a).getIntOrFloatBitWidth() == wide ? elementOf(a) : elementOf(b);
+  SmallVector<Value> sides;
+  for (Value side : {a, b}) {
+    side = broadcast(side, both);
+    bool narrow = elementOf(side) != element;
+    auto type = RankedTensorType::get(cast<RankedTensorType>(side.getType()).getShape(), element);
+    sides.push_back(narrow ? arith::ExtFOp::create(builder_, loc_, type, side).getResult() : side);
+  }
+  return arith::AddFOp::create(builder_, loc_, sides[0], sides[1]);
+}
+
+//===-- Queries, keys, values
+//--------------------------------------------------------------------------------------===//
+
+AttentionBuilder::Heads AttentionBuilder::heads(Value operand, const Indices& at, Expr row, const Poly& rows,
+                                                Expr column, const Poly& columns, bool scales, bool repeated) {
+  SmallVector<TraceEntry> trace = traceUp(elements_, operand, at, scales);
+  // Which of b, head, row, column an index is; -1: none of them.
+  auto role = [&](Expr index, const Poly& extent) {
+    const std::pair<Expr, const Poly*> axes[] = {
+        {frame_.b, &frame_.batch}, {frame_.h, &frame_.heads}, {row, &rows}, {column, &columns}};
+    for (int axis = 0; axis < 4; ++axis) {
+      if (index == axes[axis].first && extent == *axes[axis].second) {
+        return axis;
+      }
+    }
+    auto groups = extent.constant(), heads = frame_.heads.constant();
+    if (repeated && groups && heads && *groups > 0 && std::fmod(*heads, *groups) == 0) {
+      Expr group = elements_.facts().divideFloor(frame_.h->poly, Poly(*heads / *groups)).first;
+      return index == group ? 1 : -1;
+    }
+    return -1;
+  };
+  // The first free place a dimension of size 1 may have, its own before others.
+  auto unitRole = [&](int d, ArrayRef<int64_t> from) {
+    const Poly* wanted[] = {&frame_.batch, &frame_.heads, &rows, &columns};
+    for (int place : {d, 0, 1, 2, 3}) {
+      if (from[place] < 0 && (wanted[place]->constant() == 1 || (place == 1 && repeated))) {
+        return place;
+      }
+    }
+    return -1;
+  };
+  for (const TraceEntry& entry : llvm::reverse(trace)) {
+    if (rankOf(entry.value) != 4) {
+      continue;
+    }
+    SmallVector<int64_t> from(4, -1);
+    for (int d = 0; d < 4; ++d) {
+      Poly extent = elements_.size(entry.value, d);
+      int r = extent.constant() == 1 ? unitRole(d, from) : role(entry.at[d], extent);
+      if (r >= 0 && from[r] < 0) {
+        from[r] = d;
+      }
+    }
+    bool whole = llvm::none_of(from, [](int64_t d) { return d < 0; });
+    if (whole && llvm::is_sorted(from)) {
+      return {entry.value, entry.factor};
+    }
+  }
+  // Nothing has that order: from the operand itself, [.., row, column] or [.., column, row].
+  size_t lead = at.size() - 2;
+  bool swapped = at[lead] == column;
+  Poly flat;
+  for (size_t d = 0; d < lead; ++d) {
+    flat = flat * elements_.size(operand, d) + at[d]->poly;
+  }
+  Poly want = frame_.b->poly * frame_.heads + frame_.h->poly;
+  if (!elements_.facts().proveEqual(flat, want)) {
+    return {};
+  }
+  SmallVector<int64_t> permutation = llvm::to_vector(llvm::seq<int64_t>(0, at.size()));
+  if (swapped) {
+    std::swap(permutation[lead], permutation[lead + 1]);
+  }
+  auto b = sizeOf(frame_.batch), h = sizeOf(frame_.heads), r = sizeOf(rows), c = sizeOf(columns);
+  if (!b || !h || !r || !c) {
+    return {};
+  }
+  return {reshape(transpose(operand, permutation), {*b, *h, *r, *c}), 1};
+}
+
+//===-- Masks and biases
+//-------------------------------------------------------------------------------------------===//
+
+Value AttentionBuilder::aligned(Value value, const Indices& at) {
+  const std::pair<Expr, Poly> axes[] = {
+      {frame_.b, frame_.batch}, {frame_.h, frame_.heads}, {frame_.q, frame_.queries}, {frame_.k, frame_.keys}};
+  SmallVector<TraceEntry> trace = traceUp(elements_, value, at, /*scales=*/false);
+  for (const TraceEntry& entry : llvm::reverse(trace)) {
+    // Each dimension is one of the frame's, or has one element.
+    SmallVector<int64_t> from(4, -1);
+    SmallVector<int64_t> order;
+    bool fits = true;
+    for (int64_t d = 0; d < rankOf(entry.value) && fits; ++d) {
+      Poly extent = elements_.size(entry.value, d);
+      int64_t axis = 0;
+      while (axis < 4 && !(entry.at[d] == axes[axis].first && extent == axes[axis].second)) {
+        ++axis;
+      }
+      if (axis < 4 && from[axis] < 0) {
+        from[axis] = d;
+      } else {
+        fits = extent.constant() == 1;
+      }
+    }
+    if (!fits || (from[3] < 0 && frame_.keys.constant() != 1)) {
+      continue;
+    }
+    // Dimensions in the frame's order first, the unit ones behind, then one reshape.
+    nn::Sizes have = elements_.sizes().of(entry.value), want;
+    for (int64_t axis = 0; axis < 4; ++axis) {
+      want.push_back(from[axis] < 0 ? nn::SizeExpr(1) : have[from[axis]]);
+      if (from[axis] >= 0) {
+        order.push_back(from[axis]);
+      }
+    }
+    for (int64_t d = 0; d < rankOf(entry.value); ++d) {
+      if (!llvm::is_contained(order, d)) {
+        order.push_back(d);
+      }
+    }
+    return reshape(transpose(entry.value, order), want);
+  }
+  // [b*h, q, k] without anything better above it.
+  auto b = sizeOf(frame_.batch), h = sizeOf(frame_.heads), q = sizeOf(frame_.queries), k = sizeOf(frame_.keys);
+  bool merged = at.size() == 3 && at[1] == frame_.q && at[2] == frame_.k &&
+                elements_.facts().proveEqual(at[0]->poly, frame_.b->poly * frame_.heads + frame_.h->poly);
+  return merged && b && h && q && k ? reshape(value, {*b, *h, *q, *k}) : Value();
+}
+
+Value AttentionBuilder::alignedKeys(Value value, const Indices& at) {
+  Value four = aligned(value, at);
+  auto b = sizeOf(frame_.batch);
+  if (!four || !b) {
+    return {};
+  }
+  nn::Sizes sizes = elements_.sizes().of(four);
+  if (sizes[1].Constant() != 1 || sizes[2].Constant() != 1) {
+    return {};
+  }
+  return broadcast(reshape(four, {sizes[0], sizes[3]}), {*b, sizes[3]});
+}
+
+Value AttentionBuilder::keyMask(ArrayRef<KeyTest> tests) {
+  Value all;
+  for (const KeyTest& test : tests) {
+    Value keys = alignedKeys(test.value, test.at);
+    if (!keys) {
+      return {};
+    }
+    nn::Sizes sizes = elements_.sizes().of(keys);
+    Type element = elementOf(keys);
+    if (element.isInteger(1)) {
+      Value one = test.cmp == Cmp::kNe ? Value() : splat(1, sizes, element);
+      keys = one ? arith::XOrIOp::create(builder_, loc_, keys, one).getResult() : keys;
+    } else if (isa<FloatType>(element)) {
+      using P = arith::CmpFPredicate;
+      const P predicates[] = {P::OLT, P::OLE, P::OGT, P::OGE, P::OEQ, P::UNE};
+      keys = arith::CmpFOp::create(builder_, loc_, predicates[static_cast<int>(test.cmp)], keys,
+                                   splat(test.rhs, sizes, element));
+    } else {
+      // Whole numbers: x <= 2.5 is x <= 2, x >= 2.5 is x >= 3.
+      using P = arith::CmpIPredicate;
+      const P predicates[] = {P::slt, P::sle, P::sgt, P::sge, P::eq, P::ne};
+      bool down = test.cmp == Cmp::kLe || test.cmp == Cmp::kGt;
+      if (!element.isSignlessInteger()) {
+        return {};
+      }
+      keys = arith::CmpIOp::create(builder_, loc_, predicates[static_cast<int>(test.cmp)], keys,
+                                   splat(down ? std::floor(test.rhs) : std::ceil(test.rhs), sizes, element));
+    }
+    all = all ? arith::AndIOp::create(builder_, loc_, all, keys).getResult() : keys;
+  }
+  return all;
+}
+
+// The tensors whose sum is what `value` adds to visible scores.
+bool AttentionBuilder::collect(Value value, const Indices& at, double factor,
+                               SmallVectorImpl<std::pair<Value, double>>& parts) {
+  MaskSplit split = splitMask(x_, elements_.element(value, at));
+  if (split.value->kind == Node::kNumber && split.value->poly.constant() == 0) {
+    return true;  // a mask only
+  }
+  if (split.masked->kind == Node::kFalse) {
+    Value part = aligned(value, at);
+    parts.push_back({part, factor});
+    return part != nullptr;
+  }
+  Operation* op = value.getDefiningOp();
+  if (auto view = elements_.throughView(value, at)) {
+    return collect(view->first, view->second, factor, parts);
+  }
+  if (isa_and_nonnull<arith::AddFOp>(op)) {
+    return collect(op->getOperand(0), at, factor, parts) && collect(op->getOperand(1), at, factor, parts);
+  }
+  if (auto select = dyn_cast_or_null<arith::SelectOp>(op)) {
+    for (auto [arm, other] : {std::pair(select.getTrueValue(), select.getFalseValue()),
+                              std::pair(select.getFalseValue(), select.getTrueValue())}) {
+      if (splitMask(x_, elements_.element(arm, at)).masked->kind == Node::kTrue) {
+        return collect(other, at, factor, parts);
+      }
+    }
+  }
+  if (isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(op)) {
+    return collect(op->getOperand(0), at, factor, parts);
+  }
+  return false;
+}
+
+Value AttentionBuilder::bias(ArrayRef<MaskTerm> terms, const MaskMeaning& meaning, bool& failed) {
+  SmallVector<std::pair<Value, double>> parts;
+  for (auto [i, term] : llvm::enumerate(terms)) {
+    if (meaning.proven && (i >= meaning.adds.size() || !meaning.adds[i])) {
+      continue;
+    }
+    if (meaning.proven && meaning.removes[i]) {
+      failed |= !collect(term.value, term.at, term.factor, parts);
+      continue;
+    }
+    Value part = aligned(term.value, term.at);
+    if (part && elementOf(part).isInteger(1)) {
+      nn::Sizes sizes = elements_.sizes().of(part);
+      Value fill = splat(term.fill, sizes, builder_.getF32Type()), zero = splat(0, sizes, builder_.getF32Type());
+      part = arith::SelectOp::create(builder_, loc_, part, term.when ? fill : zero, term.when ? zero : fill);
+    }
+    failed |= !part;
+    parts.push_back({part, term.factor});
+  }
+  Value sum;
+  for (auto [part, factor] : parts) {
+    if (failed) {
+      return {};
+    }
+    if (factor != 1) {
+      Value scale = splat(factor, elements_.sizes().of(part), elementOf(part));
+      part = arith::MulFOp::create(builder_, loc_, part, scale);
+    }
+    sum = sum ? addAligned(sum, part) : part;
+  }
+  return sum;
+}
+
+}  // namespace mlir::sluice::raise

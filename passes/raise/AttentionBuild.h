@@ -1,0 +1,57 @@
+// Operands of nn.attention from what a match found: queries, keys and values as [b, h, s, d] before they were repeated
+// or flattened, masks as [b, t], biases as small as they are.
+#ifndef SLUICE_PASSES_RAISE_ATTENTIONBUILD_H_
+#define SLUICE_PASSES_RAISE_ATTENTIONBUILD_H_
+
+#include "mlir/IR/PatternMatch.h"
+#include "passes/raise/AttentionMatch.h"
+
+namespace mlir::sluice::raise {
+
+class AttentionBuilder {
+ public:
+  AttentionBuilder(ElementExpr& elements, const ScoreFrame& frame, OpBuilder& builder, Location loc)
+      : elements_(elements), x_(elements.context()), frame_(frame), builder_(builder), loc_(loc) {}
+
+  // [batch, heads or fewer, rows, columns]: the deepest value on the way up from `operand` that holds element
+  // (b, h / r, row, column); `factor` is what its elements are multiplied with.  Made with a transpose and a reshape
+  // when there is none.  Null when the operand is something else.
+  struct Heads {
+    Value value;
+    double factor = 1;
+  };
+  Heads heads(Value operand, const Indices& at, Expr row, const Poly& rows, Expr column, const Poly& columns,
+              bool scales, bool repeated);
+
+  // [b|1, h|1, s|1, t]: what the terms add to visible scores (those with adds[i]) or, when the mask was not proven, all
+  // they add.  `failed` is set when it cannot be built; null without `failed`: nothing is added.
+  Value bias(ArrayRef<MaskTerm> terms, const MaskMeaning& meaning, bool& failed);
+
+  // [batch, keys] i1: all tests hold.  Null when a test's value cannot be brought to that shape.
+  Value keyMask(ArrayRef<KeyTest> tests);
+
+  // Text sizes of this polynomial for nn ops; nothing when it has atoms that are no symbols.
+  std::optional<nn::SizeExpr> sizeOf(const Poly& p);
+
+ private:
+  // The value's elements at the frame's positions as [b|1, h|1, s|1, t]; null when they are no such tensor.
+  Value aligned(Value value, const Indices& at);
+  // The same as [b, t].
+  Value alignedKeys(Value value, const Indices& at);
+  Value reshape(Value value, ArrayRef<nn::SizeExpr> sizes);
+  Value transpose(Value value, ArrayRef<int64_t> permutation);
+  Value broadcast(Value value, ArrayRef<nn::SizeExpr> sizes);
+  Value splat(double number, ArrayRef<nn::SizeExpr> sizes, Type element);
+  Value addAligned(Value a, Value b);
+  bool collect(Value value, const Indices& at, double factor, SmallVectorImpl<std::pair<Value, double>>& parts);
+
+  ElementExpr& elements_;
+  ExprContext& x_;
+  const ScoreFrame& frame_;
+  OpBuilder& builder_;
+  Location loc_;
+};
+
+}  // namespace mlir::sluice::raise
+
+#endif  // SLUICE_PASSES_RAISE_ATTENTIONBUILD_H_
