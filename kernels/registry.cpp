@@ -6,13 +6,37 @@ namespace sluice::kernels {
 
 // One line a kernel: its description is defined in its family's folder.
 #define SLUICE_CPU_KERNELS(X) \
+  X(kArgReduce)               \
   X(kAttention)               \
+  X(kBroadcast)               \
+  X(kConcat)                  \
   X(kConv)                    \
   X(kConvTranspose)           \
+  X(kCopy)                    \
+  X(kCumsum)                  \
+  X(kGather)                  \
+  X(kGatherElements)          \
+  X(kGatherNd)                \
+  X(kGatherQ4)                \
+  X(kIota)                    \
+  X(kLayerNorm)               \
   X(kLinear)                  \
   X(kLinearQ4)                \
   X(kLinearQ8)                \
-  X(kMatmul)
+  X(kMatmul)                  \
+  X(kNonzero)                 \
+  X(kPad)                     \
+  X(kReduce)                  \
+  X(kReverse)                 \
+  X(kRmsNorm)                 \
+  X(kRope)                    \
+  X(kScatterElements)         \
+  X(kScatterNd)               \
+  X(kSlice)                   \
+  X(kSoftmax)                 \
+  X(kTileRepeat)              \
+  X(kTopK)                    \
+  X(kTranspose)
 
 #define DECLARE(name) extern const CpuKernel name;
 SLUICE_CPU_KERNELS(DECLARE)

@@ -40,6 +40,14 @@ class HostTensor {
     view_.data = bytes_->data();
   }
 
+  static HostTensor Of(DType dtype, std::vector<int64_t> sizes, const std::vector<double>& values) {
+    HostTensor t(dtype, std::move(sizes));
+    for (size_t i = 0; i < values.size(); ++i) {
+      t.Set(static_cast<int64_t>(i), values[i]);
+    }
+    return t;
+  }
+
   // Integers in [low, high]; floats uniform in [low, high].
   static HostTensor Random(DType dtype, std::vector<int64_t> sizes, uint32_t seed, double low = -1, double high = 1) {
     HostTensor t(dtype, std::move(sizes));
@@ -68,6 +76,14 @@ class HostTensor {
         return reinterpret_cast<const int32_t*>(p)[at];
       case DType::kI64:
         return static_cast<double>(reinterpret_cast<const int64_t*>(p)[at]);
+      case DType::kU32:
+        return reinterpret_cast<const uint32_t*>(p)[at];
+      case DType::kU64:
+        return static_cast<double>(reinterpret_cast<const uint64_t*>(p)[at]);
+      case DType::kI16:
+        return reinterpret_cast<const int16_t*>(p)[at];
+      case DType::kU16:
+        return reinterpret_cast<const uint16_t*>(p)[at];
       case DType::kI8:
         return reinterpret_cast<const int8_t*>(p)[at];
       case DType::kU4:
@@ -99,6 +115,16 @@ class HostTensor {
       case DType::kI64:
         reinterpret_cast<int64_t*>(p)[at] = static_cast<int64_t>(v);
         break;
+      case DType::kU32:
+        reinterpret_cast<uint32_t*>(p)[at] = static_cast<uint32_t>(v);
+        break;
+      case DType::kU64:
+        reinterpret_cast<uint64_t*>(p)[at] = static_cast<uint64_t>(v);
+        break;
+      case DType::kI16:
+      case DType::kU16:
+        reinterpret_cast<uint16_t*>(p)[at] = static_cast<uint16_t>(static_cast<int>(v));
+        break;
       case DType::kU4:
       case DType::kI4: {
         const int shift = at % 2 * 4;
@@ -108,6 +134,15 @@ class HostTensor {
       default:
         p[at] = static_cast<uint8_t>(static_cast<int>(v));
     }
+  }
+
+  // All elements of a dense tensor.
+  std::vector<double> Values() const {
+    std::vector<double> values;
+    for (int64_t i = 0; i < view_.elements(); ++i) {
+      values.push_back(Get(offset_ + i));
+    }
+    return values;
   }
 
   // Where an index of the view is in memory.
@@ -163,7 +198,7 @@ class HostTensor {
 // Runs a kernel as the runtime does: attributes decoded, workspace of exactly the bytes asked for (filled with NaNs and
 // guarded), `threads` threads.
 inline absl::Status Launch(const CpuKernel& kernel, std::vector<Attr> attrs, const std::vector<HostTensor>& ins,
-                           const std::vector<HostTensor>& outs, int threads = 1) {
+                           const std::vector<HostTensor>& outs, int threads = 1, std::span<int64_t> counts = {}) {
   std::unique_ptr<Config> config;
   if (kernel.prepare != nullptr) {
     ASSIGN_OR_RETURN(config, kernel.prepare(Attrs(std::move(attrs))));
@@ -185,6 +220,7 @@ inline absl::Status Launch(const CpuKernel& kernel, std::vector<Attr> attrs, con
   args.config = config.get();
   args.workspace = base;
   args.pool = &pool;
+  args.counts = counts;
   RETURN_IF_ERROR(kernel.run(args));
   for (const HostTensor& t : outs) {
     if (!t.GuardIntact()) {
