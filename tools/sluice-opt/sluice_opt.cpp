@@ -1,4 +1,5 @@
 // mlir-opt with Sluice's dialects and passes.
+#include "dialects/exec/ExecDialect.h"
 #include "dialects/nn/NNDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -7,13 +8,15 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/fuse/Passes.h"
 #include "passes/raise/Passes.h"
 
 int main(int argc, char** argv) {
   mlir::DialectRegistry registry;
-  registry.insert<mlir::nn::NNDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect, mlir::tensor::TensorDialect,
-                  mlir::arith::ArithDialect, mlir::math::MathDialect>();
+  registry.insert<mlir::nn::NNDialect, mlir::exec::ExecDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
+                  mlir::tensor::TensorDialect, mlir::arith::ArithDialect, mlir::math::MathDialect>();
   mlir::registerTransformsPasses();
   mlir::sluice::raise::registerRaisePasses();
+  mlir::sluice::fuse::registerFusePasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Sluice optimizer\n", registry));
 }

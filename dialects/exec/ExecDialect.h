@@ -1,0 +1,29 @@
+// The `exec` dialect: kernels, dispatches on tensors, programs of launches on buffers.
+#ifndef SLUICE_DIALECTS_EXEC_EXECDIALECT_H_
+#define SLUICE_DIALECTS_EXEC_EXECDIALECT_H_
+
+#include "dialects/exec/ExecDialect.h.inc"
+#include "dialects/exec/ExecEnums.h.inc"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/RegionKindInterface.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/exec/ExecTypes.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/exec/ExecAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/exec/ExecOps.h.inc"
+
+namespace mlir::exec {
+// Name of the program the runtime enters.
+inline constexpr StringLiteral kMainProgram = "main";
+}  // namespace mlir::exec
+
+#endif  // SLUICE_DIALECTS_EXEC_EXECDIALECT_H_

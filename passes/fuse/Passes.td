@@ -1,0 +1,50 @@
+// Passes of the fuse phase: every op that computes becomes a dispatch of a kernel.
+#ifndef SLUICE_PASSES_FUSE_PASSES_TD
+#define SLUICE_PASSES_FUSE_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def FormKernelsPass : Pass<"sluice-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Groups element-wise ops into generated kernels, equal ones once.";
+  let description = [{
+    Runs first in fuse. Broadcasts, transposes, slices and reshapes that only element-wise ops read become how the kernel
+    reads its operands; loops that every operand walks as one are merged.
+
+    Input: `arith`/`math` on tensors, `linalg.broadcast`, `linalg.transpose`, constants.
+    Output: `exec.dispatch @ew_0(%x, %b) ...` and `exec.kernel @ew_0 generated` with one `linalg.generic`.
+
+    Leaves alone what is computed from weights only, and the reshapes and slices that other ops read.
+  }];
+  let dependentDialects = ["::mlir::exec::ExecDialect", "::mlir::linalg::LinalgDialect", "::mlir::arith::ArithDialect"];
+}
+
+def SelectKernelsPass : Pass<"sluice-select-kernels", "::mlir::ModuleOp"> {
+  let summary = "Makes each remaining op that computes a dispatch of a library kernel.";
+  let description = [{
+    Input: ops with a KernelOpInterface and `linalg.reduce`. Output: `exec.dispatch @rms_norm(...)`, `exec.kernel @rms_norm
+    library "rms_norm" {eps = ...}`; one kernel for each name and set of attributes. A linear or gather of a dequantized weight
+    takes the codes and scales themselves (`linear_q4`, `linear_q8`, `gather_q4`).
+
+    Refuses ops the registry has no kernel for: all of them are listed, with the kernels that there are.
+  }];
+  let dependentDialects = ["::mlir::exec::ExecDialect"];
+}
+
+def OutlineWeightsPass : Pass<"sluice-outline-weights", "::mlir::ModuleOp"> {
+  let summary = "Moves each weight expression into an exec.weight with the one layout all its users read.";
+  let description = [{
+    Runs last in fuse, when the users are known kernels. Equal expressions become one weight. A weight that only kernels
+    reading a packed layout use gets that layout; a mixed one stays row-major unless summed cost says a second copy pays, which a
+    remark then tells with its bytes.
+
+    Input: `nn.weight`, slices, casts, transposes … used by dispatches. Output: `exec.constant @w0`.
+  }];
+  let dependentDialects = ["::mlir::exec::ExecDialect"];
+}
+
+def VerifyFusePass : Pass<"sluice-verify-fuse", "::mlir::ModuleOp"> {
+  let summary = "Checks that only dispatches, views, calls and constants are left after fuse.";
+  let description = [{ The message names the op and the pass that should have removed it. }];
+}
+
+#endif

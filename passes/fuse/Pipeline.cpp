@@ -1,0 +1,22 @@
+// The fuse phase, in order.
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/fuse/Passes.h"
+
+namespace mlir::sluice::fuse {
+
+void buildFusePipeline(OpPassManager& pm) {
+  // Equal sub-graphs once: equal weight expressions become one weight, equal broadcasts one operand.
+  pm.addPass(createCSEPass());
+
+  //--- Kernels: generated ones first, which fold the broadcasts and transposes that only they read.
+  pm.addPass(createFormKernelsPass());
+  pm.addPass(createSelectKernelsPass());
+
+  //--- Weights last: their layouts depend on which kernels read them.
+  pm.addPass(createCSEPass());
+  pm.addPass(createOutlineWeightsPass());
+  pm.addPass(createVerifyFusePass());
+}
+
+}  // namespace mlir::sluice::fuse
