@@ -24,3 +24,23 @@ function(sluice_mlir_library name)
     add_dependencies(${name} sluice_tablegen)
   endif()
 endfunction()
+
+# An executable of the compiler half.  Its objects are built like a library's: the shared precompiled header is
+# position-independent code, which an executable's own sources would not be.
+function(sluice_mlir_tool name)
+  cmake_parse_arguments(A "" "" "SRCS;DEPS;DEFINITIONS" ${ARGN})
+  add_library(${name}_objects OBJECT ${A_SRCS})
+  target_link_libraries(${name}_objects PUBLIC ${A_DEPS} MLIR LLVM)
+  target_compile_definitions(${name}_objects PRIVATE ${A_DEFINITIONS})
+  target_precompile_headers(${name}_objects REUSE_FROM sluice_pch)
+  add_dependencies(${name}_objects sluice_tablegen)
+  add_executable(${name} $<TARGET_OBJECTS:${name}_objects>)
+  target_link_libraries(${name} PRIVATE ${A_DEPS} MLIR LLVM)
+endfunction()
+
+function(sluice_mlir_test name)
+  cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
+  sluice_mlir_tool(${name} SRCS ${A_SRCS} DEPS ${A_DEPS} gtest gmock gtest_main
+    DEFINITIONS SLUICE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SLUICE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()
