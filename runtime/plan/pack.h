@@ -3,10 +3,10 @@
 //   PackResult r = Pack({{.lower = 0, .upper = 2, .size = 256}, {.lower = 1, .upper = 3, .size = 512}}, {});
 //   r.peak == 768, r.lower_bound == 768, r.offsets == {512, 0} (or another legal pair)
 //
-// Used by the compiler (buckets), by the runtime (sizes met without --dims) and by sluice-plan.  Runs every greedy
-// order, keeps the best, and spends up to `budget_ms` on improving the order when the best is above 1.02 of the lower
-// bound.  Deterministic for budget_ms = 0; with a budget, the steps are counted, not timed, so the result repeats too.
-// Source: MiniMalloc (ASPLOS 2023) for the problem and its instances.
+// Used by the compiler (buckets), by the runtime (sizes met without --dims) and by sluice-plan.  Tries every greedy
+// order and keeps the best; with effort, improves the best order and searches for an exact packing (up to 500 buffers).
+// Effort is counted, not timed, so the same input gives the same result on every machine.
+// Source: MiniMalloc (ASPLOS 2023) for the problem, its instances and the idea of the search.
 #ifndef SLUICE_RUNTIME_PLAN_PACK_H_
 #define SLUICE_RUNTIME_PLAN_PACK_H_
 
@@ -24,7 +24,7 @@ struct PackBuffer {
 
 struct PackOptions {
   int64_t alignment = 1;   // of every offset; sizes are rounded up to it
-  int64_t effort = 0;      // improvement steps; 0: greedy orders only (what the runtime uses)
+  int64_t effort = 0;      // about microseconds of search; 0: greedy orders only (what the runtime uses)
   int64_t capacity = 0;    // stop as soon as the peak fits; 0: none
 };
 
