@@ -1,0 +1,213 @@
+#include "runtime/exec/context.h"
+
+#include <algorithm>
+
+#include "runtime/exec/copy.h"
+#include "runtime/exec/decode.h"
+
+namespace sluice::exec {
+
+using kernels::Tensor;
+
+Context::Context(std::shared_ptr<const Model> model)
+    : model_(std::move(model)),
+      engine_(model_->program(), model_->weights(), model_->pool()),
+      state_sizes_(model_->program().states.size()),
+      given_(model_->outputs().size()) {
+  for (size_t i = 0; i < model_->outputs().size(); ++i) {
+    kept_.emplace_back(&engine_.counters);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const Model> model) {
+  return std::unique_ptr<Context>(new Context(std::move(model)));
+}
+
+absl::Status Context::CheckInputs(std::span<const Tensor> inputs, bool with_data) const {
+  const std::vector<PortDesc>& ports = model_->inputs();
+  if (inputs.size() != ports.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("inputs: %d given, the model has %d", inputs.size(), ports.size()));
+  }
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const PortDesc& port = ports[i];
+    const Tensor& t = inputs[i];
+    if (!t.present()) {
+      if (port.state >= 0) {
+        continue;
+      }
+      return absl::InvalidArgumentError(absl::StrFormat("input '%s': missing; it takes %s %s", port.name,
+                                                        Name(port.dtype), model_->program().SizesText(port.sizes)));
+    }
+    if (t.dtype != port.dtype) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("input '%s': element type %s, it must be %s", port.name, Name(t.dtype), Name(port.dtype)));
+    }
+    if (t.rank != static_cast<int>(port.sizes.size())) {
+      return absl::InvalidArgumentError(absl::StrFormat("input '%s': %d dimensions, it must have %d: %s", port.name,
+                                                        t.rank, port.sizes.size(),
+                                                        model_->program().SizesText(port.sizes)));
+    }
+    int64_t elements = 1;
+    for (int d = 0; d < t.rank; ++d) {
+      if (t.sizes[d] < 0 || __builtin_mul_overflow(elements, t.sizes[d], &elements) || elements > (int64_t{1} << 56)) {
+        return absl::InvalidArgumentError(absl::StrFormat("input '%s': dimension %d is %d", port.name, d, t.sizes[d]));
+      }
+    }
+    if (with_data && t.data == nullptr && elements > 0) {
+      return absl::InvalidArgumentError(absl::StrFormat("input '%s': no data", port.name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Context::BindSizes(std::span<const Tensor> inputs) {
+  for (size_t s = 0; s < state_sizes_.size(); ++s) {
+    state_sizes_[s] = engine_.states[s].shape();
+  }
+  return engine_.sizes.Bind(inputs, state_sizes_);
+}
+
+absl::Status Context::PrepareStates(std::span<const Tensor> inputs) {
+  const std::vector<int64_t>& slots = engine_.sizes.slots();
+  for (size_t s = 0; s < engine_.states.size(); ++s) {
+    const StateDesc& desc = model_->program().states[s];
+    StateBuffer& state = engine_.states[s];
+    const int64_t positions = std::max(slots[desc.length_before], slots[desc.length_after]);
+    if (const Tensor& past = inputs[desc.input]; past.present()) {
+      RETURN_IF_ERROR(state.CopyIn(past, positions));
+      continue;
+    }
+    std::array<int64_t, kernels::kMaxRank> sizes{};
+    for (size_t d = 0; d < desc.sizes.size(); ++d) {
+      sizes[d] = slots[desc.sizes[d]];
+    }
+    RETURN_IF_ERROR(state.Reserve(sizes, positions));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> outputs) {
+  const absl::Status status = RunPrepared(inputs, outputs);
+  engine_.cancelled.store(false, std::memory_order_relaxed);
+  return status;
+}
+
+absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunOutput> outputs) {
+  RETURN_IF_ERROR(CheckInputs(inputs, true));
+  if (outputs.size() != model_->outputs().size()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("outputs: %d given, the model has %d", outputs.size(), model_->outputs().size()));
+  }
+  RETURN_IF_ERROR(BindSizes(inputs));
+  RETURN_IF_ERROR(PrepareStates(inputs));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    given_[i] = {static_cast<uint8_t*>(outputs[i].data), outputs[i].bytes};
+  }
+  RETURN_IF_ERROR(engine_.frames[0]->Run(inputs, given_));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].wanted) {
+      RETURN_IF_ERROR(TakeOutput(i, outputs[i]));
+    }
+  }
+  for (size_t s = 0; s < engine_.states.size(); ++s) {
+    const StateDesc& desc = model_->program().states[s];
+    engine_.states[s].set_length(engine_.sizes.slots()[desc.length_after]);
+  }
+  return absl::OkStatus();
+}
+
+// Results of kind Output are where they belong; all others are copied to the caller or kept.
+absl::Status Context::TakeOutput(size_t index, RunOutput& output) {
+  const PortDesc& port = model_->outputs()[index];
+  output.tensor = engine_.frames[0]->Output(index);
+  const FunctionDesc& main = model_->program().main();
+  if (main.buffers[port.buffer].kind == BufferKind::kOutput &&
+      main.buffers[port.buffer].index == static_cast<int>(index)) {
+    return absl::OkStatus();
+  }
+  const Tensor from = output.tensor;
+  const int64_t bytes = DenseBytes(from);
+  if (output.data == nullptr) {
+    RETURN_IF_ERROR(kept_[index].Reserve(bytes));
+    output.tensor.data = kept_[index].data();
+  } else if (output.bytes < bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("output '%s': needs %d bytes, the caller's buffer has %d", port.name, bytes, output.bytes));
+  } else {
+    output.tensor.data = output.data;
+  }
+  SetDenseStrides(output.tensor);
+  CopyTensor(from, output.tensor);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Tensor>> Context::OutputSizes(std::span<const Tensor> inputs) {
+  RETURN_IF_ERROR(CheckInputs(inputs, false));
+  RETURN_IF_ERROR(BindSizes(inputs));
+  const Program& program = model_->program();
+  engine_.sizes.SetToBounds(program.main().counts);
+  std::vector<Tensor> outputs;
+  for (const PortDesc& port : model_->outputs()) {
+    Tensor& t = outputs.emplace_back();
+    t.dtype = port.dtype;
+    t.rank = static_cast<int>(port.sizes.size());
+    for (int d = 0; d < t.rank; ++d) {
+      t.sizes[d] = engine_.sizes.slots()[port.sizes[d]];
+      for (uint32_t symbol : SymbolsOf(program, port.sizes[d])) {
+        t.sizes[d] = program.symbols[symbol].kind == SymbolKind::kResult ? -1 : t.sizes[d];
+      }
+    }
+    SetDenseStrides(t);
+  }
+  return outputs;
+}
+
+int64_t Context::state_length() const {
+  int64_t length = 0;
+  for (size_t s = 0; s < engine_.states.size(); ++s) {
+    const StateDesc& desc = model_->program().states[s];
+    length = desc.length_before == desc.length_after ? length : std::max(length, engine_.states[s].length());
+  }
+  return length;
+}
+
+void Context::ResetStates() {
+  for (StateBuffer& state : engine_.states) {
+    state.Reset();
+  }
+}
+
+absl::Status Context::TruncateStates(int64_t length) {
+  if (length < 0 || length > state_length()) {
+    return absl::OutOfRangeError(absl::StrFormat("states: cannot keep %d positions of %d", length, state_length()));
+  }
+  for (size_t s = 0; s < engine_.states.size(); ++s) {
+    const StateDesc& desc = model_->program().states[s];
+    if (desc.length_before != desc.length_after) {
+      engine_.states[s].set_length(std::min(length, engine_.states[s].length()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+int64_t Context::state_bytes() const {
+  int64_t bytes = 0;
+  for (const StateBuffer& state : engine_.states) {
+    bytes += state.bytes();
+  }
+  return bytes;
+}
+
+Frame::MemoryUse Context::memory_use() const {
+  Frame::MemoryUse use;
+  for (const std::unique_ptr<Frame>& frame : engine_.frames) {
+    const Frame::MemoryUse one = frame->Use();
+    use.arena += one.arena;
+    use.lower_bound += one.lower_bound;
+    use.workspace += one.workspace;
+  }
+  return use;
+}
+
+}  // namespace sluice::exec

@@ -1,0 +1,81 @@
+// A place to run a model: its arena, plans and caches.  One run at a time; contexts of one model run in parallel.
+//
+//   std::vector<kernels::Tensor> inputs = …;            // one a port, in the model's order, dense
+//   std::vector<RunOutput> outputs(model->outputs().size());
+//   RETURN_IF_ERROR(context->Run(inputs, outputs));
+//   outputs[0].tensor                                   // valid until the next run
+//
+// States: a past that is not given is the one the context holds from the run before, so a decoder runs step by step
+// with `present` never copied.  A past given is copied in; a present asked for is copied out.
+#ifndef SLUICE_RUNTIME_EXEC_CONTEXT_H_
+#define SLUICE_RUNTIME_EXEC_CONTEXT_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/desc.h"
+#include "runtime/base/status.h"
+#include "runtime/exec/engine.h"
+#include "runtime/exec/frame.h"
+#include "runtime/exec/model.h"
+
+namespace sluice::exec {
+
+struct RunOutput {
+  bool wanted = true;    // false: do not bother (a state then stays where it is)
+  void* data = nullptr;  // the caller's memory of `bytes`; null: the context keeps the result
+  int64_t bytes = 0;
+  kernels::Tensor tensor;  // the result, when wanted: dense, with its real sizes
+};
+
+class Context {
+ public:
+  static absl::StatusOr<std::unique_ptr<Context>> Create(std::shared_ptr<const Model> model);
+
+  const Model& model() const { return *model_; }
+
+  // Runs once.  `inputs`: one a port; not present() where a state's past is not given.  `outputs`: one a port.
+  // kInvalidArgument names the input (missing, element type, rank, size), the broken assumption, or the output whose
+  // memory is too small; kCancelled after Cancel; kernel errors name the ONNX node.
+  absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs);
+
+  // Sizes of the outputs for inputs of these sizes (data may be null), without running.  A size that data decide is at
+  // its largest; -1 when it has no bound.
+  absl::StatusOr<std::vector<kernels::Tensor>> OutputSizes(std::span<const kernels::Tensor> inputs);
+
+  // Ends the run in progress, or the next one, at its next instruction.  From any thread.
+  void Cancel() { engine_.cancelled.store(true, std::memory_order_relaxed); }
+
+  // Positions the growing states hold (all hold the same number); 0 without states.
+  int64_t state_length() const;
+  void ResetStates();
+  // Forgets all positions from `length` on.  kOutOfRange when there are fewer.
+  absl::Status TruncateStates(int64_t length);
+  int64_t state_bytes() const;
+
+  const Counters& counters() const { return engine_.counters; }
+  Frame::MemoryUse memory_use() const;
+  void set_observer(LaunchObserver* observer) { engine_.observer = observer; }
+  // Sizes of the last run, for messages and tools.
+  const Sizes& sizes() const { return engine_.sizes; }
+
+ private:
+  explicit Context(std::shared_ptr<const Model> model);
+  absl::Status CheckInputs(std::span<const kernels::Tensor> inputs, bool with_data) const;
+  absl::Status BindSizes(std::span<const kernels::Tensor> inputs);
+  absl::Status PrepareStates(std::span<const kernels::Tensor> inputs);
+  absl::Status RunPrepared(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs);
+  absl::Status TakeOutput(size_t index, RunOutput& output);
+
+  std::shared_ptr<const Model> model_;
+  Engine engine_;
+  std::vector<StateSizes> state_sizes_;
+  std::vector<Memory> given_;
+  std::vector<Block> kept_;  // one an output: copies the context made
+};
+
+}  // namespace sluice::exec
+
+#endif  // SLUICE_RUNTIME_EXEC_CONTEXT_H_

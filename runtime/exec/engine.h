@@ -1,0 +1,53 @@
+// What the frames of one context share while a program runs.
+#ifndef SLUICE_RUNTIME_EXEC_ENGINE_H_
+#define SLUICE_RUNTIME_EXEC_ENGINE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/desc.h"
+#include "runtime/base/thread_pool.h"
+#include "runtime/exec/block.h"
+#include "runtime/exec/program.h"
+#include "runtime/exec/sizes.h"
+#include "runtime/exec/state.h"
+
+namespace sluice::exec {
+
+class Frame;
+
+// Told of every kernel that ran; for profiles.  A run without an observer reads no clock.
+class LaunchObserver {
+ public:
+  virtual ~LaunchObserver() = default;
+  // Times in nanoseconds of CLOCK_MONOTONIC.  Called on the thread that runs the program.
+  virtual void OnLaunch(const FunctionDesc& function, const InstrDesc& instr, std::span<const kernels::Tensor> ins,
+                        std::span<const kernels::Tensor> outs, int64_t begin_ns, int64_t end_ns) = 0;
+};
+
+struct WeightBytes {
+  const uint8_t* data = nullptr;
+  int64_t bytes = 0;
+};
+
+struct Engine {
+  Engine(const Program& program, std::span<const WeightBytes> weights, ThreadPool& pool);
+  ~Engine();
+
+  const Program& program;
+  std::span<const WeightBytes> weights;
+  ThreadPool& pool;
+  Counters counters;
+  Sizes sizes;
+  std::vector<StateBuffer> states;
+  std::vector<std::unique_ptr<Frame>> frames;  // one a function: none calls itself
+  LaunchObserver* observer = nullptr;
+  std::atomic<bool> cancelled{false};
+};
+
+}  // namespace sluice::exec
+
+#endif  // SLUICE_RUNTIME_EXEC_ENGINE_H_

@@ -1,0 +1,52 @@
+#include "runtime/exec/model.h"
+
+#include <set>
+#include <utility>
+
+#include "runtime/base/cpu.h"
+
+namespace sluice::exec {
+namespace {
+
+absl::StatusOr<int> FindPort(const std::vector<PortDesc>& ports, const std::string& name, const char* kind) {
+  std::string names;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].name == name) {
+      return static_cast<int>(i);
+    }
+    absl::StrAppend(&names, i == 0 ? "" : ", ", ports[i].name);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s '%s': the model has none of that name (it has %s)", kind, name, names));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Model>> Model::Load(std::shared_ptr<const artifact::Artifact> artifact,
+                                                         const ModelOptions& options) {
+  std::shared_ptr<Model> model(new Model);
+  model->pool_ = options.pool != nullptr
+                     ? options.pool
+                     : std::make_shared<ThreadPool>(options.threads > 0 ? options.threads : AvailableCpus());
+  ASSIGN_OR_RETURN(model->program_, Decode(std::move(artifact), {.native = options.native}));
+  if (options.verify) {
+    RETURN_IF_ERROR(model->artifact().VerifyChunks(*model->pool_));
+  }
+  ASSIGN_OR_RETURN(model->weights_, BindWeights(model->artifact(), options.weights, *model->pool_));
+  return model;
+}
+
+int64_t Model::weights_bytes() const {
+  // Two weights may share their bytes: count places, not names.
+  std::set<const uint8_t*> seen;
+  int64_t bytes = 0;
+  for (const WeightBytes& weight : weights()) {
+    bytes += seen.insert(weight.data).second ? weight.bytes : 0;
+  }
+  return bytes;
+}
+
+absl::StatusOr<int> Model::FindInput(const std::string& name) const { return FindPort(inputs(), name, "input"); }
+absl::StatusOr<int> Model::FindOutput(const std::string& name) const { return FindPort(outputs(), name, "output"); }
+
+}  // namespace sluice::exec

@@ -1,0 +1,185 @@
+#include "runtime/exec/sizes.h"
+
+#include <algorithm>
+
+namespace sluice::exec {
+
+using kernels::Tensor;
+
+Sizes::Sizes(const Program& program)
+    : program_(program),
+      symbols_(program.symbols.size(), 0),
+      slots_(program.exprs.code().size(), 0),
+      known_(program.symbols.size(), 0) {}
+
+absl::Status Sizes::Bind(std::span<const Tensor> inputs, std::span<const StateSizes> states) {
+  const std::vector<PortDesc>& ports = program_.main().inputs;
+  std::fill(known_.begin(), known_.end(), uint8_t{0});
+  const auto bind = [&](uint32_t slot, int64_t value) {
+    const int32_t symbol = program_.slot_symbol[slot];
+    if (symbol >= 0 && known_[symbol] == 0) {
+      known_[symbol] = 1;
+      symbols_[symbol] = value;
+    }
+  };
+  for (size_t i = 0; i < ports.size(); ++i) {
+    for (size_t d = 0; inputs[i].present() && d < ports[i].sizes.size(); ++d) {
+      bind(ports[i].sizes[d], inputs[i].sizes[d]);
+    }
+  }
+  for (size_t s = 0; s < states.size(); ++s) {
+    const StateDesc& state = program_.states[s];
+    if (inputs[state.input].present()) {
+      continue;
+    }
+    bind(state.length_before, states[s].length);
+    for (size_t d = 0; states[s].shaped && d < state.sizes.size(); ++d) {
+      if (static_cast<int32_t>(d) != state.axis) {
+        bind(state.sizes[d], states[s].sizes[d]);
+      }
+    }
+  }
+  RETURN_IF_ERROR(Solve(inputs));
+  Evaluate();
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (inputs[i].present()) {
+      RETURN_IF_ERROR(Compare(ports[i], inputs[i], "input"));
+    }
+  }
+  return CheckAssumptions();
+}
+
+absl::Status Sizes::Compare(const PortDesc& port, const Tensor& tensor, const char* what) const {
+  for (size_t d = 0; d < port.sizes.size(); ++d) {
+    const int64_t want = slots_[port.sizes[d]];
+    if (tensor.sizes[d] != want) {
+      const std::string text = program_.SlotText(port.sizes[d]);
+      const std::string value = absl::StrCat(want);
+      return absl::InvalidArgumentError(absl::StrFormat("%s '%s': dimension %d is %d, it must be %s%s", what, port.name,
+                                                        d, tensor.sizes[d], text, text == value ? "" : " = " + value));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sizes::CheckAssumptions() const {
+  for (const AssumptionDesc& a : program_.assumptions) {
+    const int64_t left = slots_[a.left];
+    const int64_t right = slots_[a.right];
+    const bool holds = a.relation == 0 ? left == right : a.relation == 1 ? left != right : left >= right;
+    if (!holds) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("inputs: the model needs %s, these sizes give %d and %d", a.text, left, right));
+    }
+  }
+  for (size_t s = 0; s < program_.symbols.size(); ++s) {
+    const SymbolDesc& symbol = program_.symbols[s];
+    if (symbol.kind == SymbolKind::kFree && program_.main_binds[s] != 0 &&
+        (symbols_[s] < symbol.min || (symbol.max >= 0 && symbols_[s] > symbol.max))) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "inputs: %s is %d, the artifact was compiled for %s=%d..%s (compile it with other --dims)", symbol.name,
+          symbols_[s], symbol.name, symbol.min, symbol.max < 0 ? std::string() : absl::StrCat(symbol.max)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Sizes::OnlyUnknown(uint32_t slot, uint32_t symbol) const {
+  for (uint32_t s : program_.slot_symbols[slot]) {
+    if (s != symbol && known_[s] == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Sizes::DependsOn(uint32_t slot, uint32_t symbol) const {
+  const std::vector<uint32_t>& symbols = program_.slot_symbols[slot];
+  return std::find(symbols.begin(), symbols.end(), symbol) != symbols.end();
+}
+
+// Solves left(symbol) = right, both linear in it, by two evaluations.  right < 0: the constant.
+bool Sizes::SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int32_t right) {
+  if (!DependsOn(left, symbol) && (right < 0 || !DependsOn(static_cast<uint32_t>(right), symbol))) {
+    return false;
+  }
+  if (!OnlyUnknown(left, symbol) || (right >= 0 && !OnlyUnknown(static_cast<uint32_t>(right), symbol))) {
+    return false;
+  }
+  const auto difference = [&](int64_t value) {
+    symbols_[symbol] = value;
+    Evaluate();
+    return slots_[left] - (right >= 0 ? slots_[right] : right_constant);
+  };
+  const int64_t at0 = difference(0);
+  const int64_t slope = difference(1) - at0;
+  if (slope == 0 || -at0 % slope != 0 || -at0 / slope < 0 || difference(-at0 / slope) != 0) {
+    return false;
+  }
+  known_[symbol] = 1;
+  return true;
+}
+
+// Symbols that are no dimension by themselves: from a dimension or an == assumption where they are the only unknown.
+absl::Status Sizes::Solve(std::span<const Tensor> inputs) {
+  const std::vector<PortDesc>& ports = program_.main().inputs;
+  for (;;) {
+    int64_t unknown = -1;
+    bool progress = false;
+    for (uint32_t s = 0; s < symbols_.size(); ++s) {
+      if (program_.main_binds[s] == 0 || known_[s] != 0) {
+        continue;
+      }
+      bool solved = false;
+      for (size_t i = 0; i < ports.size() && !solved; ++i) {
+        for (size_t d = 0; inputs[i].present() && d < ports[i].sizes.size() && !solved; ++d) {
+          solved = SolveFor(s, ports[i].sizes[d], inputs[i].sizes[d], -1);
+        }
+      }
+      for (size_t a = 0; a < program_.assumptions.size() && !solved; ++a) {
+        const AssumptionDesc& assumption = program_.assumptions[a];
+        solved = assumption.relation == 0 && SolveFor(s, assumption.left, 0, static_cast<int32_t>(assumption.right));
+      }
+      progress = progress || solved;
+      unknown = solved ? unknown : s;
+    }
+    if (unknown < 0) {
+      return absl::OkStatus();
+    }
+    if (!progress) {
+      return absl::InvalidArgumentError(absl::StrFormat("inputs: the size '%s' follows from none of the inputs given",
+                                                        program_.symbols[unknown].name));
+    }
+  }
+}
+
+absl::Status Sizes::BindCall(const FunctionDesc& function, std::span<const Tensor> inputs) {
+  for (const FunctionDesc::Bind& bind : function.binds) {
+    symbols_[bind.symbol] = inputs[bind.input].sizes[bind.dim];
+  }
+  if (!function.binds.empty()) {
+    Evaluate();
+  }
+  for (size_t i = 0; i < function.inputs.size(); ++i) {
+    RETURN_IF_ERROR(Compare(function.inputs[i], inputs[i], "sub-program input"));
+  }
+  return absl::OkStatus();
+}
+
+void Sizes::SetToBounds(std::span<const uint32_t> counted) {
+  // A bound may depend on another Counted symbol: as many passes as such a chain is long.
+  for (size_t pass = 0; pass <= counted.size(); ++pass) {
+    Evaluate();
+    bool moved = false;
+    for (uint32_t symbol : counted) {
+      const int64_t bound = slots_[program_.symbols[symbol].bound];
+      moved = moved || symbols_[symbol] != bound;
+      symbols_[symbol] = bound;
+    }
+    if (!moved) {
+      return;
+    }
+  }
+}
+
+}  // namespace sluice::exec

@@ -1,0 +1,64 @@
+// The sizes of one run: symbols bound from the inputs, every slot evaluated from them.
+//
+//   Sizes sizes(program);
+//   RETURN_IF_ERROR(sizes.Bind(inputs, states));   // batch = 2, seq = 7; every other dimension compared
+//   sizes.slots()[view.sizes[0]]
+#ifndef SLUICE_RUNTIME_EXEC_SIZES_H_
+#define SLUICE_RUNTIME_EXEC_SIZES_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/desc.h"
+#include "runtime/base/status.h"
+#include "runtime/exec/program.h"
+
+namespace sluice::exec {
+
+// What a cache that the caller does not give knows about its sizes.
+struct StateSizes {
+  int64_t length = 0;   // along its axis
+  bool shaped = false;  // `sizes` are those of bytes it holds
+  std::array<int64_t, kernels::kMaxRank> sizes{};
+};
+
+class Sizes {
+ public:
+  explicit Sizes(const Program& program);
+
+  // Binds the symbols of @main, evaluates, compares every given dimension, checks assumptions and --dims.  `inputs`:
+  // one tensor a port, not present() where the caller gives none (states only); `states`: one a state, used for those.
+  // kInvalidArgument names the input and the dimension, the assumption, or the symbol.
+  absl::Status Bind(std::span<const kernels::Tensor> inputs, std::span<const StateSizes> states);
+
+  // Binds the symbols that only a call's arguments decide, evaluates, compares the rest.
+  absl::Status BindCall(const FunctionDesc& function, std::span<const kernels::Tensor> inputs);
+
+  void Set(uint32_t symbol, int64_t value) { symbols_[symbol] = value; }
+  void Evaluate() { program_.exprs.Run(symbols_.data(), slots_.data()); }
+  // Gives the Counted symbols listed their largest values, and evaluates.
+  void SetToBounds(std::span<const uint32_t> counted);
+
+  const std::vector<int64_t>& symbols() const { return symbols_; }
+  const std::vector<int64_t>& slots() const { return slots_; }
+
+ private:
+  absl::Status Solve(std::span<const kernels::Tensor> inputs);
+  bool SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int32_t right);
+  bool OnlyUnknown(uint32_t slot, uint32_t symbol) const;
+  bool DependsOn(uint32_t slot, uint32_t symbol) const;
+  absl::Status Compare(const PortDesc& port, const kernels::Tensor& tensor, const char* what) const;
+  absl::Status CheckAssumptions() const;
+
+  const Program& program_;
+  std::vector<int64_t> symbols_;
+  std::vector<int64_t> slots_;
+  std::vector<uint8_t> known_;
+};
+
+}  // namespace sluice::exec
+
+#endif  // SLUICE_RUNTIME_EXEC_SIZES_H_
