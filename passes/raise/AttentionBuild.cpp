@@ -273,70 +273,118 @@ Value AttentionBuilder::keyMask(ArrayRef<KeyTest> tests) {
   return all;
 }
 
-// The tensors whose sum is what `value` adds to visible scores.
-bool AttentionBuilder::collect(Value value, const Indices& at, double factor,
-                               SmallVectorImpl<std::pair<Value, double>>& parts) {
-  MaskSplit split = splitMask(x_, elements_.element(value, at));
+// The tensors whose sum is what a part adds to visible scores.
+bool AttentionBuilder::collect(const Part& part, std::optional<unsigned> binary, SmallVectorImpl<Part>& parts) {
+  MaskSplit split = splitMask(x_, elements_.element(part.value, part.at), binary);
   if (split.value->kind == Node::kNumber && split.value->poly.constant() == 0) {
     return true;  // a mask only
   }
   if (split.masked->kind == Node::kFalse) {
-    Value part = aligned(value, at);
-    parts.push_back({part, factor});
-    return part != nullptr;
+    parts.push_back(part);
+    return true;
   }
-  Operation* op = value.getDefiningOp();
-  if (auto view = elements_.throughView(value, at)) {
-    return collect(view->first, view->second, factor, parts);
+  auto of = [&](Value value) { return Part{value, part.at, part.factor}; };
+  Operation* op = part.value.getDefiningOp();
+  if (auto view = elements_.throughView(part.value, part.at)) {
+    return collect({view->first, view->second, part.factor}, binary, parts);
   }
   if (isa_and_nonnull<arith::AddFOp>(op)) {
-    return collect(op->getOperand(0), at, factor, parts) && collect(op->getOperand(1), at, factor, parts);
+    return collect(of(op->getOperand(0)), binary, parts) && collect(of(op->getOperand(1)), binary, parts);
   }
   if (auto select = dyn_cast_or_null<arith::SelectOp>(op)) {
     for (auto [arm, other] : {std::pair(select.getTrueValue(), select.getFalseValue()),
                               std::pair(select.getFalseValue(), select.getTrueValue())}) {
-      if (splitMask(x_, elements_.element(arm, at)).masked->kind == Node::kTrue) {
-        return collect(other, at, factor, parts);
+      if (splitMask(x_, elements_.element(arm, part.at), binary).masked->kind == Node::kTrue) {
+        return collect(of(other), binary, parts);
       }
     }
   }
   if (isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(op)) {
-    return collect(op->getOperand(0), at, factor, parts);
+    return collect(of(op->getOperand(0)), binary, parts);
   }
   return false;
 }
 
-Value AttentionBuilder::bias(ArrayRef<MaskTerm> terms, const MaskMeaning& meaning, bool& failed) {
-  SmallVector<std::pair<Value, double>> parts;
-  for (auto [i, term] : llvm::enumerate(terms)) {
-    if (meaning.proven && (i >= meaning.adds.size() || !meaning.adds[i])) {
-      continue;
-    }
-    if (meaning.proven && meaning.removes[i]) {
-      failed |= !collect(term.value, term.at, term.factor, parts);
-      continue;
-    }
-    Value part = aligned(term.value, term.at);
-    if (part && elementOf(part).isInteger(1)) {
-      nn::Sizes sizes = elements_.sizes().of(part);
-      Value fill = splat(term.fill, sizes, builder_.getF32Type()), zero = splat(0, sizes, builder_.getF32Type());
-      part = arith::SelectOp::create(builder_, loc_, part, term.when ? fill : zero, term.when ? zero : fill);
-    }
-    failed |= !part;
-    parts.push_back({part, term.factor});
+// ALiBi: the only terms that speak of the key are slope[h] · k.
+Value AttentionBuilder::slopesOf(const Part& part) {
+  Expr e = elements_.element(part.value, part.at);
+  unsigned k = *frame_.k->poly.asAtom();
+  Value slopes;
+  double factor = 0;
+  if (part.fill || e->kind != Node::kNumber) {
+    return {};
   }
-  Value sum;
-  for (auto [part, factor] : parts) {
-    if (failed) {
+  for (const auto& [monomial, c] : e->poly.terms) {
+    Poly term;
+    term.terms[monomial] = 1;
+    if (!x_.mentions(term, frame_.k)) {
+      continue;
+    }
+    bool product = monomial.size() == 2 && llvm::is_contained(monomial, k);
+    unsigned other = product ? monomial[monomial[0] == k ? 1 : 0] : k;
+    const Atom& slope = x_.atom(other);
+    bool perHead = slope.kind == Atom::kElement && llvm::all_of(slope.args, [&](Expr arg) {
+                     return arg == frame_.h || (arg->kind == Node::kNumber && arg->poly.constant() == 0);
+                   });
+    if (slopes || !perHead) {
       return {};
     }
-    if (factor != 1) {
-      Value scale = splat(factor, elements_.sizes().of(part), elementOf(part));
-      part = arith::MulFOp::create(builder_, loc_, part, scale);
-    }
-    sum = sum ? addAligned(sum, part) : part;
+    auto heads = sizeOf(frame_.heads);
+    bool shaped = heads && elements_.elements(slope.value) == frame_.heads;
+    slopes = shaped ? reshape(slope.value, {*heads}) : Value();
+    factor = c * part.factor;
   }
-  return sum;
+  if (slopes && factor != 1) {
+    slopes =
+        arith::MulFOp::create(builder_, loc_, slopes, splat(factor, elements_.sizes().of(slopes), elementOf(slopes)));
+  }
+  return slopes;
+}
+
+Value AttentionBuilder::materialize(const Part& part) {
+  Value value = aligned(part.value, part.at);
+  if (!value) {
+    return {};
+  }
+  nn::Sizes sizes = elements_.sizes().of(value);
+  if (part.fill) {
+    Type f32 = builder_.getF32Type();
+    Value fill = splat(part.fill->fill, sizes, f32), zero = splat(0, sizes, f32);
+    return arith::SelectOp::create(builder_, loc_, value, part.fill->when ? fill : zero, part.fill->when ? zero : fill);
+  }
+  return part.factor == 1
+             ? value
+             : arith::MulFOp::create(builder_, loc_, value, splat(part.factor, sizes, elementOf(value))).getResult();
+}
+
+AttentionBuilder::Added AttentionBuilder::added(ArrayRef<MaskTerm> terms, const MaskMeaning& meaning) {
+  SmallVector<Part> parts;
+  Added result;
+  for (auto [i, term] : llvm::enumerate(terms)) {
+    Part part{term.value, term.at, term.factor, term.kind == MaskTerm::kFill ? &term : nullptr};
+    if (!meaning.proven) {
+      parts.push_back(part);
+    } else if (meaning.adds[i] && meaning.removes[i]) {
+      result.failed |= !collect(part, meaning.binary, parts);
+    } else if (meaning.adds[i]) {
+      parts.push_back(part);
+    }
+  }
+  for (const Part& part : parts) {
+    if (!x_.mentions(elements_.element(part.value, part.at), frame_.k) && meaning.proven) {
+      continue;  // the same for all keys: the softmax does not see it
+    }
+    if (Value slopes = result.slopes || !meaning.proven ? Value() : slopesOf(part)) {
+      result.slopes = slopes;
+      continue;
+    }
+    Value value = materialize(part);
+    if (!value) {
+      return {.failed = true};
+    }
+    result.bias = result.bias ? addAligned(result.bias, value) : value;
+  }
+  return result;
 }
 
 }  // namespace mlir::sluice::raise

@@ -23,9 +23,13 @@ class AttentionBuilder {
   Heads heads(Value operand, const Indices& at, Expr row, const Poly& rows, Expr column, const Poly& columns,
               bool scales, bool repeated);
 
-  // [b|1, h|1, s|1, t]: what the terms add to visible scores (those with adds[i]) or, when the mask was not proven, all
-  // they add.  `failed` is set when it cannot be built; null without `failed`: nothing is added.
-  Value bias(ArrayRef<MaskTerm> terms, const MaskMeaning& meaning, bool& failed);
+  // What the terms add to visible scores (those with adds[i]) or, when the mask was not proven, all they add.
+  struct Added {
+    Value bias;           // [b|1, h|1, s|1, t], null: nothing
+    Value slopes;         // [h], null: none.  slopes[h] · (key position) of ALiBi, up to what no key changes
+    bool failed = false;  // it cannot be built
+  };
+  Added added(ArrayRef<MaskTerm> terms, const MaskMeaning& meaning);
 
   // [batch, keys] i1: all tests hold.  Null when a test's value cannot be brought to that shape.
   Value keyMask(ArrayRef<KeyTest> tests);
@@ -43,7 +47,16 @@ class AttentionBuilder {
   Value broadcast(Value value, ArrayRef<nn::SizeExpr> sizes);
   Value splat(double number, ArrayRef<nn::SizeExpr> sizes, Type element);
   Value addAligned(Value a, Value b);
-  bool collect(Value value, const Indices& at, double factor, SmallVectorImpl<std::pair<Value, double>>& parts);
+  // A tensor added to visible scores: element `at` of `value`, times `factor`.
+  struct Part {
+    Value value;
+    Indices at;
+    double factor = 1;
+    const MaskTerm* fill = nullptr;  // of a term that replaces scores
+  };
+  bool collect(const Part& part, std::optional<unsigned> binary, SmallVectorImpl<Part>& parts);
+  Value slopesOf(const Part& part);
+  Value materialize(const Part& part);
 
   ElementExpr& elements_;
   ExprContext& x_;

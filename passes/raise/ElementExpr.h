@@ -32,6 +32,7 @@ class ElementExpr {
   // A size over the symbols that the entry assumptions leave.
   Poly size(const nn::SizeExpr& expr);
   Poly size(Value value, unsigned dim) { return size(sizes_.of(value)[dim]); }
+  Poly elements(Value value) { return size(sizes_.elements(value)); }
   // An index variable over dimension `dim` of `value`.
   Expr index(const std::string& name, const Poly& extent) { return context_.index(name, extent); }
 

@@ -6,24 +6,6 @@
 
 namespace mlir::sluice::raise {
 
-MaskSplit splitMask(ExprContext& x, Expr added) {
-  if (added->kind == Node::kSelect) {
-    Expr condition = added->args[0];
-    MaskSplit a = splitMask(x, added->args[1]), b = splitMask(x, added->args[2]);
-    // Where one arm is masked its value does not matter: take the other's.
-    Expr value = a.masked->kind == Node::kTrue   ? b.value
-                 : b.masked->kind == Node::kTrue ? a.value
-                                                 : x.select(condition, a.value, b.value);
-    return {x.choice(condition, a.masked, b.masked), value, a.finite || b.finite};
-  }
-  // min + score is still masked: the rest is no counterweight to it.
-  double c = added->poly.constantTerm();
-  bool huge = llvm::any_of(added->poly.terms,
-                           [](const auto& t) { return !t.first.empty() && std::abs(t.second) >= -kMaskedBelow; });
-  bool masked = c <= kMaskedBelow && !huge;
-  return {x.boolean(masked), masked ? x.constant(0) : added, masked && std::isfinite(c)};
-}
-
 namespace {
 
 // Numbers p(x) with x in {0, 1} as a decision: (1 - x)·min becomes select(x != 0, 0, min).
@@ -46,6 +28,24 @@ Expr splitBinary(ExprContext& x, Expr e, unsigned atom) {
   });
 }
 
+MaskSplit splitLeaves(ExprContext& x, Expr added) {
+  if (added->kind == Node::kSelect) {
+    Expr condition = added->args[0];
+    MaskSplit a = splitLeaves(x, added->args[1]), b = splitLeaves(x, added->args[2]);
+    // Where one arm is masked its value does not matter: take the other's.
+    Expr value = a.masked->kind == Node::kTrue   ? b.value
+                 : b.masked->kind == Node::kTrue ? a.value
+                                                 : x.select(condition, a.value, b.value);
+    return {x.choice(condition, a.masked, b.masked), value, a.finite || b.finite};
+  }
+  // min + score is still masked: the rest is no counterweight to it.
+  double c = added->poly.constantTerm();
+  bool huge = llvm::any_of(added->poly.terms,
+                           [](const auto& t) { return !t.first.empty() && std::abs(t.second) >= -kMaskedBelow; });
+  bool masked = c <= kMaskedBelow && !huge;
+  return {x.boolean(masked), masked ? x.constant(0) : added, masked && std::isfinite(c)};
+}
+
 // The mask as one boolean, built from its terms.
 struct Visible {
   Expr visible;
@@ -64,7 +64,7 @@ Visible visibleKeys(ElementExpr& elements, ArrayRef<MaskTerm> terms, std::option
       split = splitMask(x, term.when ? x.select(e, fill, keep) : x.select(e, keep, fill));
     } else {
       e = x.mul(e, x.constant(term.factor));
-      split = splitMask(x, binary ? splitBinary(x, e, *binary) : e);
+      split = splitMask(x, e, binary);
     }
     result.visible = x.andOf(result.visible, x.notOf(split.masked));
     result.finite |= split.finite;
@@ -226,6 +226,10 @@ bool provePattern(ElementExpr& elements, const ScoreFrame& frame, Expr visible, 
 
 }  // namespace
 
+MaskSplit splitMask(ExprContext& x, Expr added, std::optional<unsigned> binary) {
+  return splitLeaves(x, binary ? splitBinary(x, added, *binary) : added);
+}
+
 MaskMeaning analyzeMask(ElementExpr& elements, const ScoreFrame& frame, ArrayRef<MaskTerm> terms) {
   ExprContext& x = elements.context();
   MaskMeaning meaning;
@@ -265,7 +269,7 @@ MaskMeaning analyzeMask(ElementExpr& elements, const ScoreFrame& frame, ArrayRef
       meaning = {};
       attempt(id);
       elements.facts().forgetBinary();
-      meaning.assumesBinary = true;
+      meaning.binary = id;
       if (meaning.proven) {
         return meaning;
       }

@@ -48,13 +48,13 @@ struct KeyTest {
 struct MaskMeaning {
   bool proven = false;
   bool causal = false;
-  int64_t window = 0;            // 0: none
-  SmallVector<KeyTest, 2> keys;  // all must hold
-  bool finite = false;           // some masked score is finite
-  bool assumesBinary = false;    // proven for inputs whose elements are 0 or 1
-  SmallVector<bool> adds;        // per term: adds something to visible scores
-  SmallVector<bool> removes;     // per term: removes keys
-  std::string why;               // what was not proven
+  int64_t window = 0;              // 0: none
+  SmallVector<KeyTest, 2> keys;    // all must hold
+  bool finite = false;             // some masked score is finite
+  std::optional<unsigned> binary;  // proven when this atom, an element of a padding input, is 0 or 1
+  SmallVector<bool> adds;          // per term: adds something to visible scores
+  SmallVector<bool> removes;       // per term: removes keys
+  std::string why;                 // what was not proven
 };
 
 // The meaning of the terms' sum.  Pure: the same terms give the same answer.
@@ -66,7 +66,8 @@ struct MaskSplit {
   Expr value;   // number, meaningful where not masked
   bool finite;  // some masking constant is finite
 };
-MaskSplit splitMask(ExprContext& context, Expr added);
+// With `binary`, that atom takes the values 0 and 1 only.
+MaskSplit splitMask(ExprContext& context, Expr added, std::optional<unsigned> binary = std::nullopt);
 
 // The first of `samples` seeded positions (random sizes, padding and positions) at which two booleans differ, as text;
 // empty when they agree on all.  May only reject: agreement is no proof.

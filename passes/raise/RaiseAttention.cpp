@@ -47,7 +47,7 @@ struct FunctionState {
 
 // What nn.attention says of a mask, made from its meaning.
 struct MaskOperands {
-  Value bias, keyMask;
+  Value bias, keyMask, slopes;
   nn::PatternAttr pattern;
   nn::EmptyRows emptyRows = nn::EmptyRows::Zero;
   std::string text;  // for the remark
@@ -57,19 +57,19 @@ FailureOr<MaskOperands> buildMask(AttentionBuilder& build, MLIRContext* context,
                                   const MaskMeaning& proven, bool guarded) {
   MaskMeaning meaning = proven;
   MaskOperands result;
-  bool failed = false;
-  result.bias = build.bias(terms, meaning, failed);
+  AttentionBuilder::Added added = build.added(terms, meaning);
   result.keyMask = build.keyMask(meaning.keys);
-  if (meaning.proven && (failed || (!meaning.keys.empty() && !result.keyMask))) {
-    meaning = {.why = failed ? "adds numbers besides the mask that are not apart from it"
-                             : "tests keys by a value that is no [batch, keys]"};
-    failed = false;
-    result.bias = build.bias(terms, meaning, failed);
+  if (meaning.proven && (added.failed || (!meaning.keys.empty() && !result.keyMask))) {
+    meaning = {.why = added.failed ? "adds numbers besides the mask that are not apart from it"
+                                   : "tests keys by a value that is no [batch, keys]"};
+    added = build.added(terms, meaning);
     result.keyMask = {};
   }
-  if (failed) {
+  if (added.failed) {
     return failure();
   }
+  result.bias = added.bias;
+  result.slopes = added.slopes;
   result.pattern = nn::PatternAttr::get(context, meaning.causal, meaning.window);
   if (!guarded && meaning.finite) {
     result.emptyRows = nn::EmptyRows::Uniform;
@@ -81,9 +81,16 @@ FailureOr<MaskOperands> buildMask(AttentionBuilder& build, MLIRContext* context,
   result.text = meaning.causal ? "causal" : "all keys";
   result.text += meaning.window ? ", window " + std::to_string(meaning.window) : "";
   result.text += meaning.keys.empty() ? "" : ", key padding";
+  result.text += result.slopes ? ", slopes" : "";
   result.text += result.bias ? ", bias" : "";
-  result.text += meaning.assumesBinary ? " (padding input taken as zeros and ones)" : "";
+  result.text += meaning.binary ? " (padding input taken as zeros and ones)" : "";
   return result;
+}
+
+// The usual scale without the rounding of its roots in the graph, so that all spellings give one number.
+double scaleOf(double scale, const Poly& width) {
+  double usual = 1 / std::sqrt(width.constant().value_or(1));
+  return std::abs(scale / usual - 1) < 1e-6 ? usual : scale;
 }
 
 // Replaces the weighted sum by nn.attention; false, with a remark, when an operand has no such form.
@@ -92,7 +99,7 @@ bool raiseDecomposed(const AttentionMatch& match, FunctionState& state) {
   OpBuilder builder(output);
   Location loc = FusedLoc::get(builder.getContext(), {scores.getLoc(), match.softmax->getLoc(), output.getLoc()});
   auto missed = [&](StringRef why) {
-    remark::missed(output.getLoc(), remarkOpts()) << "not raised: " << why.str();
+    remark::missed(output.getLoc(), remarkOpts()) << "not raised: " + why.str();
     return false;
   };
   const ScoreFrame& f = match.frame;
@@ -118,14 +125,14 @@ bool raiseDecomposed(const AttentionMatch& match, FunctionState& state) {
   if (failed(mask)) {
     return missed("what is added to the scores is no [batch, heads, queries, keys]");
   }
-  double scale = match.scale * q.factor * k.factor;
+  double scale = scaleOf(match.scale * q.factor * k.factor, match.width);
   nn::Sizes sizes = state.sizes.of(q.value);
   sizes[3] = state.sizes.of(v.value)[3];
   auto attention = nn::AttentionOp::create(
       builder, loc, nn::typeOf(sizes, cast<RankedTensorType>(v.value.getType()).getElementType()), q.value, k.value,
-      v.value, mask->bias, mask->keyMask, Value(), Value(), mask->pattern, llvm::APFloat(scale),
+      v.value, mask->bias, mask->keyMask, Value(), mask->slopes, mask->pattern, llvm::APFloat(scale),
       llvm::APFloat(match.softcap), mask->emptyRows);
-  remark::passed(output.getLoc(), remarkOpts()) << "matched: " << mask->text;
+  remark::passed(output.getLoc(), remarkOpts()) << "matched: " + mask->text;
   Value result = attention.getResult();
   if (result.getType() != output.getType() || !llvm::equal(sizes, state.sizes.of(output.getResult()))) {
     result = nn::ReshapeOp::create(builder, loc, output.getType(), result,
@@ -162,8 +169,8 @@ void refineAttention(nn::AttentionOp op, FunctionState& state) {
     op.getKMutable().assign(k);
     op.getVMutable().assign(v);
   }
-  if (!op.getBias() || op.getLengths()) {
-    remark::passed(op.getLoc(), remarkOpts()) << "taken over: " << (op.getLengths() ? "lengths" : "no mask");
+  if (!op.getBias() || op.getLengths() || op.getSlopes()) {
+    remark::passed(op.getLoc(), remarkOpts()) << (op.getBias() ? "taken over: bias kept" : "taken over: no bias");
     return;
   }
   bool boolean = cast<RankedTensorType>(op.getBias().getType()).getElementType().isInteger(1);
@@ -181,7 +188,7 @@ void refineAttention(nn::AttentionOp op, FunctionState& state) {
     remark::missed(op.getLoc(), remarkOpts()) << "bias kept: it has no [batch, heads, queries, keys]";
     return;
   }
-  remark::passed(op.getLoc(), remarkOpts()) << "taken over: " << mask->text;
+  remark::passed(op.getLoc(), remarkOpts()) << "taken over: " + mask->text;
   nn::PatternAttr was = op.getPattern();
   int64_t window = was.getWindow() && mask->pattern.getWindow() ? std::min(was.getWindow(), mask->pattern.getWindow())
                                                                 : std::max(was.getWindow(), mask->pattern.getWindow());
@@ -191,6 +198,9 @@ void refineAttention(nn::AttentionOp op, FunctionState& state) {
     Value both = mask->keyMask;
     both = op.getKeyMask() ? arith::AndIOp::create(builder, op.getLoc(), op.getKeyMask(), both).getResult() : both;
     op.getKeyMaskMutable().assign(both);
+  }
+  if (mask->slopes) {
+    op.getSlopesMutable().assign(mask->slopes);
   }
   if (mask->emptyRows == nn::EmptyRows::Uniform) {
     op.setEmptyRows(nn::EmptyRows::Uniform);
@@ -211,7 +221,7 @@ void raiseFunction(FunctionOpInterface func) {
       std::string why;
       auto match = matchAttention(state.elements, softmax, output, why);
       if (failed(match)) {
-        remark::missed(output.getLoc(), remarkOpts()) << "not raised: " << why;
+        remark::missed(output.getLoc(), remarkOpts()) << "not raised: " + why;
         continue;
       }
       raiseDecomposed(*match, state);

@@ -131,6 +131,9 @@ class ExprContext {
   const Atom& atom(unsigned id) const { return atoms_[id]; }
   // A number that atoms of one tensor (or one opaque function) share: elements of it at other positions.
   unsigned family(unsigned id) const { return families_[id]; }
+  // True when the value depends on this index, also through positions of elements.
+  bool mentions(Expr e, Expr index) const;
+  bool mentions(const Poly& p, Expr index) const;
   // Expressions made so far: callers give up when a graph makes too many.
   size_t size() const { return nodes_.size(); }
   std::string print(Expr e) const;

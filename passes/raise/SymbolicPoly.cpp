@@ -120,6 +120,20 @@ std::pair<Poly, Poly> Poly::divide(const Poly& a, const Poly& divisor) {
   return {quotientSum, rest};
 }
 
+bool ExprContext::mentions(const Poly& p, Expr index) const {
+  return llvm::any_of(p.terms, [&](const auto& term) {
+    return llvm::any_of(term.first, [&](unsigned id) {
+      return index->poly.asAtom() == id ||
+             llvm::any_of(atoms_[id].args, [&](Expr arg) { return mentions(arg, index); });
+    });
+  });
+}
+
+bool ExprContext::mentions(Expr e, Expr index) const {
+  return mentions(e->poly, index) || (e->kind == Node::kFact && mentions(Poly::atom(e->atom), index)) ||
+         llvm::any_of(e->args, [&](Expr arg) { return mentions(arg, index); });
+}
+
 std::string ExprContext::print(const Poly& p) const {
   std::string text;
   llvm::raw_string_ostream os(text);
