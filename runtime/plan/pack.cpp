@@ -78,7 +78,8 @@ PackResult Pack(std::span<const PackBuffer> buffers, const PackOptions& options)
       }
     }
   }
-  if (options.effort > 0 && best.peak > goal) {
+  const bool hopeless = options.capacity > 0 && options.capacity < problem.lower_bound;
+  if (options.effort > 0 && best.peak > goal && !hopeless) {
     const int64_t work = std::min<int64_t>(options.effort, kMaxEffort) * kWorkPerEffort;
     const bool exact = problem.count() <= kMaxExact;
     ImproveOrder(problem, goal, exact ? work / 4 : work, &best_order, &best);

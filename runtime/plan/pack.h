@@ -25,7 +25,7 @@ struct PackBuffer {
 struct PackOptions {
   int64_t alignment = 1;   // of every offset; sizes are rounded up to it
   int64_t effort = 0;      // about microseconds of search; 0: greedy orders only (what the runtime uses)
-  int64_t capacity = 0;    // stop as soon as the peak fits; 0: none
+  int64_t capacity = 0;    // stop as soon as the peak fits, or cannot; 0: none
 };
 
 struct PackResult {
