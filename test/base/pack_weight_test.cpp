@@ -39,7 +39,7 @@ std::vector<float> Iota(int64_t n) {
 }
 
 // Executes in chunks of `step` units and joins them.
-std::vector<float> Run(const PackExpr& expr, PackReader& reader, int64_t step = 3) {
+std::vector<float> PackAll(const PackExpr& expr, PackReader& reader, int64_t step = 3) {
   EXPECT_TRUE(ValidatePack(expr).ok()) << ValidatePack(expr);
   std::vector<uint8_t> all(PackedBytes(expr));
   for (int64_t begin = 0; begin < PackedUnits(expr); begin += step) {
@@ -66,7 +66,7 @@ TEST(PackWeight, TransposesIntoTiles) {
       .layout = WeightLayout::kNkTile16};
   EXPECT_EQ(PackedUnits(e), 3);
   for (int64_t step : {1, 2, 3}) {
-    std::vector<float> got = Run(e, reader, step);
+    std::vector<float> got = PackAll(e, reader, step);
     ASSERT_EQ(got.size(), 3u * k * 16);
     for (int64_t row = 0; row < 48; ++row) {
       for (int64_t i = 0; i < k; ++i) {
@@ -91,7 +91,7 @@ TEST(PackWeight, SlicesReshapesConcatsAndBroadcasts) {
                 {.kind = PackKind::kConcat, .dtype = DType::kF32, .sizes = {7, 2}, .inputs = {2, 4}, .ints = {0}}}};
   const std::vector<float> want = {12, 14, 16, 18, 42, 44, 46, 48, 2, 3, 2, 3, 2, 3};
   for (int64_t step : {1, 2, 7}) {
-    EXPECT_EQ(Run(e, reader, step), want);
+    EXPECT_EQ(PackAll(e, reader, step), want);
   }
 }
 
@@ -109,7 +109,7 @@ TEST(PackWeight, DequantizesNibblesByBlock) {
            .bytes = std::string(scaleBytes.begin(), scaleBytes.end())},
           {.kind = PackKind::kLiteral, .dtype = DType::kU8, .sizes = {2, 2}, .bytes = std::string(4, '\x08')},
           {.kind = PackKind::kDequantize, .dtype = DType::kF32, .sizes = {2, 6}, .inputs = {0, 1, 2}, .ints = {1, 4}}}};
-  EXPECT_EQ(Run(e, reader, 1), (std::vector<float>{-8, -7, -6, -5, -40, -30, 3.5, 3, 2.5, 2, 6, 4}));
+  EXPECT_EQ(PackAll(e, reader, 1), (std::vector<float>{-8, -7, -6, -5, -40, -30, 3.5, 3, 2.5, 2, 6, 4}));
 }
 
 TEST(PackWeight, KeepsNibblesPacked) {
@@ -146,7 +146,7 @@ TEST(PackWeight, GroupsNeverShareATile) {
   // 2 groups of 3 rows, 2 taps: each group fills one tile.
   MemoryReader reader(Bytes(Iota(12)));
   PackExpr e{.nodes = {Source(DType::kF32, {6, 1, 2})}, .layout = WeightLayout::kOihwTile16, .groups = 2};
-  std::vector<float> got = Run(e, reader, 1);
+  std::vector<float> got = PackAll(e, reader, 1);
   ASSERT_EQ(got.size(), 64u);
   EXPECT_EQ(got[0], 0);
   EXPECT_EQ(got[1], 2);
@@ -178,7 +178,7 @@ TEST(PackWeight, SerialisesAndRefusesDamage) {
 TEST(PackWeight, RandomValuesRepeatAndScale) {
   RandomPackReader a(1), b(1), c(2);
   PackExpr e{.nodes = {Source(DType::kF32, {64, 256})}};
-  std::vector<float> x = Run(e, a, 5), y = Run(e, b, 64), z = Run(e, c, 64);
+  std::vector<float> x = PackAll(e, a, 5), y = PackAll(e, b, 64), z = PackAll(e, c, 64);
   EXPECT_EQ(x, y);
   EXPECT_NE(x, z);
   double square = 0;
