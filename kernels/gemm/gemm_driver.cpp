@@ -21,6 +21,10 @@ const uint8_t* At(const void* data, DType type, int64_t element) {
 
 // [k][rows] panel of rows [begin, begin + rows).
 void PackPanel(const GemmOperand& x, int64_t offset, int64_t begin, int rows, int64_t k, float* panel) {
+  if (rows == 1) {
+    ToF32(At(x.data, x.type, offset + begin * x.row), x.type, x.col, k, panel);
+    return;
+  }
   if (x.col == 1) {
     Gemm().pack_panel(WTypeOf(x.type), At(x.data, x.type, offset + begin * x.row), x.row, rows, k, panel);
     return;

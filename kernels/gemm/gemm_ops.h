@@ -41,26 +41,23 @@ struct DotArgs {
   int64_t out_row;
 };
 
-// Quantised weights, dot form.  x is permuted and padded by `q_permute` into chunks of chunk(bits) elements.
+// Quantised weights, tile form (quant_kernel.h): cols weight rows, their codes as they lie or already unpacked.
 struct QuantArgs {
-  const float* x;      // [rows][chunks * chunk]
-  int64_t x_row;       // chunks * chunk
-  const float* x_sum;  // [rows][chunks][lanes]: the sum of a chunk's x in each lane; read only with zero points
-  int64_t x_sum_row;
-  const uint8_t* q;   // [cols][q_row]
-  int64_t q_row;      // bytes of one weight row
-  uint32_t flip;      // xor-ed into each 32 bits to make the codes two's complement
-  const void* scale;  // [cols][blocks]
-  DType scale_type;
-  const void* zero;  // [cols][zero_row]; null: none
-  DType zero_type;   // kU4/kI4/kU8/kI8 codes, or scale's type
-  int64_t zero_row;  // bytes of one row of zero points
-  float zero_base;   // subtracted from a zero point: the code that `flip` maps to 0
-  int64_t block;     // elements that share a scale: a power of two
+  const float* x;              // [k][rows]; k is padded with zeros to whole 32-bit words of codes
+  const float* x_sum;          // [blocks][rows]: sums of x over a block; read only with zero points
+  const uint8_t* q;            // [cols][q_row] codes
+  int64_t q_row;               // bytes
+  uint32_t flip;               // xor-ed into each 32 bits of codes to make them two's complement
+  const uint8_t* next_scales;  // where scales not yet transposed go on: fetched meanwhile, a line a word of codes
+  const float* values;         // [tiles][k][16] of quant_unpack
+  const float* scales;         // [tiles][blocks][16]
+  const float* zeros;          // [tiles][blocks][16], the code that `flip` maps to 0 subtracted; null: none
+  int64_t k;                   // padded
+  int64_t block;               // elements that share a scale: a multiple of 8
   int64_t blocks;
-  int64_t chunks;
   float* out;  // [rows][out_row]
   int64_t out_row;
+  int64_t cols;  // ≤ 16 * tiles, > 16 * (tiles - 1)
 };
 
 enum class WType : uint8_t { kF32 = 0, kF16 = 1, kBF16 = 2 };
@@ -70,7 +67,6 @@ struct GemmOps {
   int tile_rows;  // largest `rows` of tile(): 14 or 6
   int dot_rows;
   int dot_cols;
-  int quant_rows;
   int conv_rows;   // largest `rows` of conv_tile(): divides no panel of 16 evenly on AVX2 (6 6 4), 8 8 on AVX-512
   int conv_tiles;  // tiles conv_tile() takes at once
   // Tiles that a group should have for that many rows, ≤ 4: tile() is fastest when given groups of this size.
@@ -78,16 +74,16 @@ struct GemmOps {
   void (*tile)(WType w, int rows, int tiles, const TileArgs& args);  // panel step == rows
   // x [rows][k], contiguous along k, rows ≤ tile_rows, into the panel [k][rows].
   void (*pack_panel)(WType type, const void* x, int64_t x_row, int rows, int64_t k, float* panel);
-  void (*conv_tile)(int rows, int tiles, const TileArgs& args);        // panel step == 16, f32
-  void (*rows_tile)(int rows, int tiles, const TileArgs& args);        // x is [rows][kRowsStride], f32
-  void (*dot)(WType w, int rows, int cols, const DotArgs& args);       // any rows, cols
-  void (*quant)(int bits, int rows, int cols, const QuantArgs& args);  // rows ≤ quant_rows, any cols
-  // Row of k floats → [chunks][per lane][lanes], zero padded, and the lane sums (null: not wanted).
-  void (*quant_permute)(int bits, const float* x, int64_t k, int64_t chunks, float* out, float* sums);
+  void (*conv_tile)(int rows, int tiles, const TileArgs& args);   // panel step == 16, f32
+  void (*rows_tile)(int rows, int tiles, const TileArgs& args);   // x is [rows][kRowsStride], f32
+  void (*dot)(WType w, int rows, int cols, const DotArgs& args);  // any rows, cols
+  // One row of x against the codes of at most 4 tiles; several against unpacked values of at most group_tiles(rows).
+  void (*quant_row)(int bits, int tiles, const QuantArgs& args);
+  void (*quant_unpack)(int bits, const QuantArgs& args, float* out);  // one tile
+  void (*quant_tile)(int rows, int tiles, const QuantArgs& args);     // rows ≤ tile_rows
+  // [rows ≤ 16][n], rows `row` apart, as [n][16] f32, zero padded: scales and float zero points of a tile.
+  void (*float_tile)(WType type, const void* in, int64_t row, int64_t rows, int64_t n, float* out);
 };
-
-// Elements of x one 64- or 32-byte load of codes covers: lanes * (32 / bits).
-constexpr int64_t QuantChunk(const GemmOps& ops, int bits) { return ops.lanes * (32 / bits); }
 
 const GemmOps& Gemm();  // for this machine
 

@@ -13,11 +13,9 @@ namespace sluice::kernels::SLUICE_ISA {
 #ifdef __AVX512F__
 inline constexpr int kTileRows = 14, kConvRows = 8, kConvTiles = 3;
 inline constexpr int kDotRows = 4, kDotCols = 6, kDotWide = 8;
-inline constexpr int kQuantRows = 6, kQuantCols = 2;
 #else
 inline constexpr int kTileRows = 6, kConvRows = 6, kConvTiles = 1;
 inline constexpr int kDotRows = 3, kDotCols = 4, kDotWide = 8;
-inline constexpr int kQuantRows = 3, kQuantCols = 2;
 #endif
 
 // Tiles of a group: as many as the registers hold, since few rows leave room and independent chains hide FMA's latency.
@@ -134,40 +132,54 @@ void RunDot(WType w, int rows, int cols, const DotArgs& a) {
   }
 }
 
-template <int kBits, bool kHasZero, int kRows>
-void QuantOfRows(int cols, const QuantArgs& a) {
-  constexpr int kGroup = kRows == 1 ? 4 : kQuantCols;
+template <int kBits>
+void QuantRowOf(int tiles, const QuantArgs& a) {
+  if (tiles == 4) {
+    return QuantRow<kBits, 4>(a);
+  }
   QuantArgs part = a;
-  const int64_t scale_bytes = a.blocks * (a.scale_type == DType::kF32 ? 4 : 2);
-  for (int c = 0; c < cols;) {
-    const int n = cols - c >= kGroup ? kGroup : 1;
-    part.q = a.q + c * a.q_row;
-    part.scale = static_cast<const uint8_t*>(a.scale) + c * scale_bytes;
-    part.zero = kHasZero ? static_cast<const uint8_t*>(a.zero) + c * a.zero_row : nullptr;
-    part.out = a.out + c;
-    n == 1 ? QuantKernel<kBits, kRows, 1, kHasZero>(part) : QuantKernel<kBits, kRows, kGroup, kHasZero>(part);
-    c += n;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t left = a.cols - t * kTile;
+    part.cols = left < kTile ? left : kTile;
+    part.q = a.q + t * kTile * a.q_row;
+    part.scales = a.scales + t * a.blocks * kTile;
+    part.zeros = a.zeros == nullptr ? nullptr : a.zeros + t * a.blocks * kTile;
+    part.out = a.out + t * kTile;
+    QuantRow<kBits, 1>(part);
   }
 }
 
-template <int kBits, bool kHasZero, int kRows = kQuantRows>
-void QuantDispatch(int rows, int cols, const QuantArgs& a) {
+void RunQuantRow(int bits, int tiles, const QuantArgs& a) {
+  bits == 4 ? QuantRowOf<4>(tiles, a) : QuantRowOf<8>(tiles, a);
+}
+
+void RunQuantUnpack(int bits, const QuantArgs& a, float* out) {
+  bits == 4 ? QuantUnpack<4>(a, out) : QuantUnpack<8>(a, out);
+}
+
+template <int kRows>
+void QuantTileOfRows(int tiles, const QuantArgs& a) {
+  constexpr int kGroup = GroupTiles(kRows);
+  if (tiles == kGroup) {
+    return QuantTile<kRows, kGroup>(a);
+  }
+  QuantArgs part = a;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t left = a.cols - t * kTile;
+    part.cols = left < kTile ? left : kTile;
+    part.values = a.values + t * a.k * kTile;
+    part.scales = a.scales + t * a.blocks * kTile;
+    part.zeros = a.zeros == nullptr ? nullptr : a.zeros + t * a.blocks * kTile;
+    part.out = a.out + t * kTile;
+    QuantTile<kRows, 1>(part);
+  }
+}
+
+template <int kRows = kTileRows>
+void RunQuantTile(int rows, int tiles, const QuantArgs& a) {
   if constexpr (kRows > 0) {
-    rows == kRows ? QuantOfRows<kBits, kHasZero, kRows>(cols, a)
-                  : QuantDispatch<kBits, kHasZero, kRows - 1>(rows, cols, a);
+    rows == kRows ? QuantTileOfRows<kRows>(tiles, a) : RunQuantTile<kRows - 1>(rows, tiles, a);
   }
-}
-
-void RunQuant(int bits, int rows, int cols, const QuantArgs& a) {
-  if (bits == 4) {
-    a.zero != nullptr ? QuantDispatch<4, true>(rows, cols, a) : QuantDispatch<4, false>(rows, cols, a);
-  } else {
-    a.zero != nullptr ? QuantDispatch<8, true>(rows, cols, a) : QuantDispatch<8, false>(rows, cols, a);
-  }
-}
-
-void RunQuantPermute(int bits, const float* x, int64_t k, int64_t chunks, float* out, float* sums) {
-  bits == 4 ? QuantPermuteBits<4>(x, k, chunks, out, sums) : QuantPermuteBits<8>(x, k, chunks, out, sums);
 }
 
 int GroupTilesOf(int rows) { return GroupTiles(rows); }
@@ -178,7 +190,6 @@ const GemmOps kGemm = {
     .tile_rows = kTileRows,
     .dot_rows = kDotRows,
     .dot_cols = kDotCols,
-    .quant_rows = kQuantRows,
     .conv_rows = kConvRows,
     .conv_tiles = kConvTiles,
     .group_tiles = GroupTilesOf,
@@ -187,8 +198,10 @@ const GemmOps kGemm = {
     .conv_tile = RunConvTile<kConvRows>,
     .rows_tile = RunRowsTile<kTileRows>,
     .dot = RunDot,
-    .quant = RunQuant,
-    .quant_permute = RunQuantPermute,
+    .quant_row = RunQuantRow,
+    .quant_unpack = RunQuantUnpack,
+    .quant_tile = RunQuantTile<kTileRows>,
+    .float_tile = FloatTile,
 };
 
 }  // namespace sluice::kernels::SLUICE_ISA

@@ -15,9 +15,9 @@ namespace sluice::kernels {
 namespace {
 
 constexpr int64_t kWholeRow = int64_t{1} << 40;  // the block of a per-row scale
-constexpr int64_t kRowUnit = 32;                 // weight rows of a unit: their codes stay in L2 while x streams past
-constexpr int64_t kMaxRows = 8;
-constexpr int64_t kSerialPack = 16 * 1024;
+constexpr int64_t kMaxGroup = 4;                 // tiles of a group at most (GemmOps::group_tiles)
+constexpr int64_t kMaxRows = 16;                 // rows of a panel at most
+constexpr int64_t kSerialPack = 16 * 1024;       // elements of x packed without waking the other threads
 
 struct QuantConfig : Config {
   int bits = 4;
@@ -45,24 +45,24 @@ int64_t Rows(const Tensor& x) {
   return rows;
 }
 
-// Where a run's x lies in the workspace.
+// Codes of x's width that fill whole 32-bit words, and how the workspace is cut.
 struct Plan {
-  Plan(const GemmOps& ops, const QuantConfig& config, int64_t rows, int64_t k) : rows(rows) {
-    const int64_t chunk = QuantChunk(ops, config.bits);
-    chunks = (k + chunk - 1) / chunk;
-    x_row = chunks * chunk;
-    sum_row = chunks * ops.lanes;
-    sums_at = AlignUp(rows * x_row * 4);
-    rows_at = sums_at + AlignUp(rows * sum_row * 4);
+  Plan(const QuantConfig& config, int64_t rows, int64_t k) : rows(rows) {
+    const int64_t per_word = 32 / config.bits;
+    padded_k = (k + per_word - 1) / per_word * per_word;
+    blocks = config.block == kWholeRow ? 1 : (k + config.block - 1) / config.block;
+    sums_at = AlignUp(rows * padded_k * 4);
+    threads_at = sums_at + AlignUp(rows * blocks * 4);
+    scale_bytes = AlignUp(kMaxGroup * blocks * kTile * 4);
+    thread_bytes = 2 * scale_bytes + AlignUp(kMaxGroup * padded_k * kTile * 4);
   }
-  int64_t Bytes(int64_t k, int threads) const { return rows_at + threads * AlignUp(k * 4); }
-  int64_t rows, chunks, x_row, sum_row;
-  int64_t sums_at, rows_at;  // byte offsets: lane sums; one f32 row a thread
+  int64_t Bytes(int threads) const { return threads_at + threads * thread_bytes; }
+  int64_t rows, padded_k, blocks;
+  int64_t sums_at, threads_at, scale_bytes, thread_bytes;
 };
 
 int64_t Workspace(const Config* config, std::span<const Tensor> ins, std::span<const Tensor>, int threads) {
-  const int64_t k = ins[0].size(-1);
-  return Plan(Gemm(), *static_cast<const QuantConfig*>(config), Rows(ins[0]), k).Bytes(k, threads);
+  return Plan(*static_cast<const QuantConfig*>(config), Rows(ins[0]), ins[0].size(-1)).Bytes(threads);
 }
 
 uint32_t Flip(DType q) { return q == DType::kU4 ? 0x88888888u : q == DType::kU8 ? 0x80808080u : 0u; }
@@ -79,16 +79,13 @@ class QuantRun {
         out_(args.outs[0]),
         k_(x_.size(-1)),
         n_(out_.size(-1)),
-        plan_(ops_, config_, Rows(x_), k_),
-        panels_(plan_.rows, ops_.quant_rows),
+        plan_(config_, Rows(x_), k_),
+        panels_(plan_.rows, ops_.tile_rows),
         work_(static_cast<uint8_t*>(args.workspace)),
         pool_(args.pool) {
-    blocks_ = config_.block == kWholeRow ? 1 : (k_ + config_.block - 1) / config_.block;
-    q_row_ = config_.block == kWholeRow ? k_ : blocks_ * config_.block * config_.bits / 8;
+    q_row_ = config_.block == kWholeRow ? k_ : plan_.blocks * config_.block * config_.bits / 8;
     if (args.ins.size() > 3 && args.ins[3].present()) {
       zero_ = &args.ins[3];
-      const bool codes = zero_->dtype != scale_.dtype;
-      zero_row_ = codes ? (blocks_ * config_.bits + 7) / 8 : blocks_ * BitWidth(zero_->dtype) / 8;
     }
   }
 
@@ -96,73 +93,143 @@ class QuantRun {
     if (plan_.rows == 0 || n_ == 0) {
       return;
     }
-    Permute();
-    pool_->ParallelFor((n_ + 3) / 4, kRowUnit / 4, [this](int64_t begin, int64_t end) {
-      for (int64_t row = begin * 4; row < std::min(n_, end * 4); row += kRowUnit) {
-        Unit(row, std::min({kRowUnit, n_ - row, end * 4 - row}));
+    PackX();
+    group_ = ops_.group_tiles(panels_.Size(panels_.count - 1));
+    const int64_t tiles = (n_ + kTile - 1) / kTile;
+    pool_->ParallelForWithThread(tiles, group_, [this](int64_t begin, int64_t end, int thread) {
+      for (int64_t tile = begin; tile < end; tile += group_) {
+        Group(tile, std::min(group_, end - tile), work_ + plan_.threads_at + thread * plan_.thread_bytes);
       }
     });
   }
 
  private:
-  void Permute() {
-    const auto permute = [this](int64_t begin, int64_t end, int thread) {
-      float* as_f32 = reinterpret_cast<float*>(work_ + plan_.rows_at + thread * AlignUp(k_ * 4));
-      for (int64_t r = begin; r < end; ++r) {
-        const uint8_t* row = x_.as<uint8_t>() + r * k_ * (BitWidth(x_.dtype) / 8);
-        const float* from = reinterpret_cast<const float*>(row);
-        if (x_.dtype != DType::kF32) {
-          ToF32(row, x_.dtype, 1, k_, as_f32);
-          from = as_f32;
-        }
-        float* sums = zero_ == nullptr ? nullptr : Sums() + r * plan_.sum_row;
-        ops_.quant_permute(config_.bits, from, k_, plan_.chunks, X() + r * plan_.x_row, sums);
+  float* X(int64_t panel) const { return reinterpret_cast<float*>(work_) + panels_.Begin(panel) * plan_.padded_k; }
+  float* Sums(int64_t panel) const {
+    return reinterpret_cast<float*>(work_ + plan_.sums_at) + panels_.Begin(panel) * plan_.blocks;
+  }
+
+  void PackX() {
+    const auto pack = [this](int64_t begin, int64_t end) {
+      for (int64_t panel = begin; panel < end; ++panel) {
+        PackPanel(panels_.Begin(panel), panels_.Size(panel), X(panel), Sums(panel));
       }
     };
     if (plan_.rows * k_ <= kSerialPack) {
-      permute(0, plan_.rows, 0);
+      pack(0, panels_.count);
     } else {
-      pool_->ParallelForWithThread(plan_.rows, 4, permute);
+      pool_->ParallelFor(panels_.count, 1, pack);
     }
   }
 
-  // Weight rows [row, row + cols) times every row of x, a panel of x at a time.
-  void Unit(int64_t row, int64_t cols) {
-    QuantArgs args{};
-    args.q = q_.as<uint8_t>() + row * q_row_;
-    args.q_row = q_row_;
-    args.flip = Flip(q_.dtype);
-    args.scale = scale_.as<uint8_t>() + row * blocks_ * (BitWidth(scale_.dtype) / 8);
-    args.scale_type = scale_.dtype;
-    if (zero_ != nullptr) {
-      args.zero = zero_->as<uint8_t>() + row * zero_row_;
-      args.zero_type = zero_->dtype;
-      args.zero_row = zero_row_;
-      args.zero_base = ZeroBase(q_.dtype);
+  // [padded k][rows] and, for zero points, the sums over each block.
+  void PackPanel(int64_t first, int rows, float* panel, float* sums) const {
+    const uint8_t* from = x_.as<uint8_t>() + first * k_ * (BitWidth(x_.dtype) / 8);
+    if (rows == 1) {
+      ToF32(from, x_.dtype, 1, k_, panel);
+    } else {
+      ops_.pack_panel(WTypeOf(x_.dtype), from, k_, rows, k_, panel);
     }
-    args.block = config_.block;
-    args.blocks = blocks_;
-    args.chunks = plan_.chunks;
-    args.x_row = plan_.x_row;
-    args.x_sum_row = plan_.sum_row;
-    float buffer[kMaxRows * kRowUnit];
-    const bool direct = out_.dtype == DType::kF32;
-    for (int64_t panel = 0; panel < panels_.count; ++panel) {
-      const int64_t first = panels_.Begin(panel);
-      const int rows = panels_.Size(panel);
-      args.x = X() + first * plan_.x_row;
-      args.x_sum = Sums() + first * plan_.sum_row;
-      args.out = direct ? out_.as<float>() + first * n_ + row : buffer;
-      args.out_row = direct ? n_ : cols;
-      ops_.quant(config_.bits, rows, static_cast<int>(cols), args);
-      for (int r = 0; !direct && r < rows; ++r) {
-        FromF32(buffer + r * cols, cols, out_.dtype, out_.data, (first + r) * n_ + row);
+    std::fill(panel + k_ * rows, panel + plan_.padded_k * rows, 0.0f);
+    if (zero_ == nullptr) {
+      return;
+    }
+    std::fill(sums, sums + plan_.blocks * rows, 0.0f);
+    for (int64_t k = 0; k < k_; ++k) {
+      float* to = sums + k / config_.block * rows;
+      for (int r = 0; r < rows; ++r) {
+        to[r] += panel[k * rows + r];
       }
     }
   }
 
-  float* X() const { return reinterpret_cast<float*>(work_); }
-  float* Sums() const { return reinterpret_cast<float*>(work_ + plan_.sums_at); }
+  // Weight rows of `tiles` tiles against every row of x.
+  void Group(int64_t tile, int64_t tiles, uint8_t* work) const {
+    float* scales = reinterpret_cast<float*>(work);
+    float* zeros = reinterpret_cast<float*>(work + plan_.scale_bytes);
+    float* values = reinterpret_cast<float*>(work + 2 * plan_.scale_bytes);
+    QuantArgs args{};
+    args.q = q_.as<uint8_t>() + tile * kTile * q_row_;
+    args.q_row = q_row_;
+    args.flip = Flip(q_.dtype);
+    args.next_scales = scale_.as<uint8_t>() + (tile + tiles) * kTile * plan_.blocks * (BitWidth(scale_.dtype) / 8);
+    args.values = values;
+    args.scales = scales;
+    args.zeros = zero_ != nullptr ? zeros : nullptr;
+    args.k = plan_.padded_k;
+    args.block = config_.block;
+    args.blocks = plan_.blocks;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t row = (tile + t) * kTile;
+      const int64_t rows = std::min(kTile, n_ - row);
+      const int64_t at = t * plan_.blocks * kTile;
+      Floats(scale_, row, rows, scales + at);
+      if (zero_ != nullptr) {
+        Zeros(row, rows, zeros + at);
+      }
+      if (plan_.rows > 1) {
+        QuantArgs one = args;
+        one.q = q_.as<uint8_t>() + row * q_row_;
+        one.cols = rows;
+        ops_.quant_unpack(config_.bits, one, values + t * plan_.padded_k * kTile);
+      }
+    }
+    args.cols = std::min(n_ - tile * kTile, tiles * kTile);
+    for (int64_t panel = 0; panel < panels_.count; ++panel) {
+      Multiply(panel, tile * kTile, static_cast<int>(tiles), args);
+    }
+  }
+
+  void Multiply(int64_t panel, int64_t col, int tiles, QuantArgs& args) const {
+    float buffer[kMaxRows * kMaxGroup * kTile];
+    const bool direct = out_.dtype == DType::kF32;
+    const int rows = panels_.Size(panel);
+    const int64_t at = panels_.Begin(panel) * n_ + col;
+    args.x = X(panel);
+    args.x_sum = Sums(panel);
+    args.out = direct ? out_.as<float>() + at : buffer;
+    args.out_row = direct ? n_ : args.cols;
+    if (plan_.rows == 1) {
+      ops_.quant_row(config_.bits, tiles, args);
+    } else {
+      ops_.quant_tile(rows, tiles, args);
+    }
+    for (int r = 0; !direct && r < rows; ++r) {
+      FromF32(buffer + r * args.cols, args.cols, out_.dtype, out_.data, at + r * n_);
+    }
+  }
+
+  // Scales, or zero points of scale's type, of weight rows [row, row + rows): [blocks][16].
+  void Floats(const Tensor& t, int64_t row, int64_t rows, float* out) const {
+    const uint8_t* from = t.as<uint8_t>() + row * plan_.blocks * (BitWidth(t.dtype) / 8);
+    ops_.float_tile(WTypeOf(t.dtype), from, plan_.blocks, rows, plan_.blocks, out);
+  }
+
+  void Zeros(int64_t row, int64_t rows, float* out) const {
+    const float base = ZeroBase(q_.dtype);
+    if (zero_->dtype == scale_.dtype) {
+      Floats(*zero_, row, rows, out);
+    } else {
+      const int64_t bytes = (plan_.blocks * config_.bits + 7) / 8;
+      const bool is_signed = zero_->dtype == DType::kI4 || zero_->dtype == DType::kI8;
+      for (int64_t r = 0; r < kTile; ++r) {
+        const uint8_t* codes = zero_->as<uint8_t>() + (row + std::min(r, rows - 1)) * bytes;
+        for (int64_t b = 0; b < plan_.blocks; ++b) {
+          out[b * kTile + r] = Code(codes, b, is_signed);
+        }
+      }
+    }
+    for (int64_t i = 0; i < plan_.blocks * kTile; ++i) {
+      out[i] -= base;
+    }
+  }
+
+  float Code(const uint8_t* codes, int64_t i, bool is_signed) const {
+    const int bits = config_.bits;
+    const int code = bits == 8 ? codes[i] : codes[i / 2] >> (i % 2 * 4) & 15;
+    const int sign = 1 << (bits - 1);
+    return static_cast<float>(is_signed ? (code ^ sign) - sign : code);
+  }
 
   const QuantConfig& config_;
   const GemmOps& ops_;
@@ -176,9 +243,8 @@ class QuantRun {
   uint8_t* work_;
   ThreadPool* pool_;
   const Tensor* zero_ = nullptr;
-  int64_t blocks_ = 1;
   int64_t q_row_ = 0;
-  int64_t zero_row_ = 0;
+  int64_t group_ = 1;
 };
 
 absl::Status Run(const LaunchArgs& args) {
