@@ -42,4 +42,8 @@ absl::StatusOr<std::vector<int64_t>> Attrs::Ints(const std::string& name, const 
   return Get<std::vector<int64_t>>(attrs_, name, or_else, "a list of integers");
 }
 
+absl::StatusOr<std::vector<double>> Attrs::Floats(const std::string& name, const std::vector<double>& or_else) const {
+  return Get<std::vector<double>>(attrs_, name, or_else, "a list of floats");
+}
+
 }  // namespace sluice::kernels

@@ -67,6 +67,7 @@ class Attrs {
   absl::StatusOr<double> Float(const std::string& name, double or_else) const;
   absl::StatusOr<std::string> String(const std::string& name, const std::string& or_else) const;
   absl::StatusOr<std::vector<int64_t>> Ints(const std::string& name, const std::vector<int64_t>& or_else) const;
+  absl::StatusOr<std::vector<double>> Floats(const std::string& name, const std::vector<double>& or_else) const;
   const std::vector<Attr>& all() const { return attrs_; }
 
  private:

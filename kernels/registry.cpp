@@ -14,6 +14,7 @@ namespace sluice::kernels {
   X(kConvTranspose)           \
   X(kCopy)                    \
   X(kCumsum)                  \
+  X(kDequantize)              \
   X(kGather)                  \
   X(kGatherElements)          \
   X(kGatherNd)                \
@@ -26,7 +27,10 @@ namespace sluice::kernels {
   X(kMatmul)                  \
   X(kNonzero)                 \
   X(kPad)                     \
+  X(kPool)                    \
+  X(kQuantize)                \
   X(kReduce)                  \
+  X(kResize)                  \
   X(kReverse)                 \
   X(kRmsNorm)                 \
   X(kRope)                    \
