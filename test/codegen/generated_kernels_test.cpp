@@ -8,6 +8,7 @@
 #include <random>
 
 #include "compiler/codegen/cpu/GeneratedKernels.h"
+#include "dialects/nn/NNDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -24,13 +25,15 @@ using Entry = void (*)(const void* const*, void* const*, const int64_t*, int64_t
 class Kernel {
  public:
   Kernel(const std::string& text, unsigned ins, std::vector<std::vector<std::string>> dims, std::string grid,
-         std::string isa = "x86-64-v3") {
+         std::string isa = "x86-64-v3", std::vector<std::vector<std::string>> strides = {},
+         std::vector<std::string> offsets = {}) {
     context_.loadDialect<func::FuncDialect, linalg::LinalgDialect, tensor::TensorDialect, arith::ArithDialect,
                          math::MathDialect>();
     module_ = parseSourceString<ModuleOp>(text, &context_);
     EXPECT_TRUE(module_);
     auto func = *module_->getOps<func::FuncOp>().begin();
-    GeneratedKernel kernel{"k", &func.front(), ins, std::move(dims), std::move(grid)};
+    GeneratedKernel kernel{
+        "k", &func.front(), ins, std::move(dims), std::move(grid), std::move(strides), std::move(offsets)};
     auto libraries = compileKernels(context_, kernel, {{isa}, ""});
     if (failed(libraries)) {
       ADD_FAILURE() << "does not compile";
@@ -156,6 +159,31 @@ TEST(GeneratedKernels, ReducesRowsAndReadsThroughMaps) {
         want += x[i * n + r] * x[i * n + r] + b[r];
       }
       EXPECT_NEAR(y[r], want, 1e-4 * (1 + std::fabs(want)));
+    }
+  }
+}
+
+// Three loops: the outer two are rows, the input is a transposed, offset slice read through strides.
+TEST(GeneratedKernels, ReadsStridedOperands) {
+  Kernel kernel(R"(
+    func.func @f(%x: tensor<?x?x?xf32>, %y: tensor<?x?x?xf32>) -> tensor<?x?x?xf32> {
+      %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>],
+          iterator_types = ["parallel", "parallel", "parallel"]} ins(%x : tensor<?x?x?xf32>) outs(%y : tensor<?x?x?xf32>) {
+      ^bb0(%a: f32, %c: f32):
+        %1 = arith.negf %a : f32
+        linalg.yield %1 : f32
+      } -> tensor<?x?x?xf32>
+      return %0 : tensor<?x?x?xf32>
+    })",
+                1, {{"p0", "p1", "5"}, {"p0", "p1", "5"}}, "p2", "x86-64-v3", {{"100", "p3", "7"}, {"p4", "5", "1"}},
+                {"3", "0"});
+  std::vector<float> x = randomFloats(400), y(2 * 4 * 5);
+  kernel({x.data()}, {y.data()}, {2, 4, 8, 2, 20}, 0, 8);
+  for (int64_t a = 0; a < 2; ++a) {
+    for (int64_t b = 0; b < 4; ++b) {
+      for (int64_t c = 0; c < 5; ++c) {
+        EXPECT_EQ(y[a * 20 + b * 5 + c], -x[3 + a * 100 + b * 2 + c * 7]);
+      }
     }
   }
 }

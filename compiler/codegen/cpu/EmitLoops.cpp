@@ -1,6 +1,7 @@
 // linalg bodies → loops over scalars behind raw pointers, with the entry ABI of generated kernels.
 #include "compiler/codegen/cpu/GeneratedKernels.h"
 #include "compiler/codegen/cpu/ScalarEmitter.h"
+#include "dialects/nn/NNDialect.h"
 #include "llvm/ADT/MapVector.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -21,6 +22,7 @@ struct Memory {
   Value pointer;
   Type element;
   SmallVector<Value> sizes, strides;
+  Value offset;  // null: 0
 };
 
 class KernelEmitter {
@@ -38,6 +40,7 @@ class KernelEmitter {
   Value index(int64_t value) { return arith::ConstantIndexOp::create(b_, loc_, value); }
   FailureOr<Value> size(StringRef text);
   LogicalResult openArguments(func::FuncOp func);
+  LogicalResult openStrides(size_t argument, Memory& memory);
   LogicalResult emitGeneric(linalg::GenericOp op);
   LogicalResult emitLoops(linalg::GenericOp op, ArrayRef<unsigned> order, size_t depth, SmallVector<Value>& ivs,
                           ArrayRef<Value> carried, SmallVector<Value>& results);
@@ -83,7 +86,35 @@ FailureOr<Value> KernelEmitter::size(StringRef text) {
   return it->second;
 }
 
-// Loads the pointers and computes dense strides of every argument.
+// Dense strides, or those the kernel lists.
+LogicalResult KernelEmitter::openStrides(size_t argument, Memory& memory) {
+  memory.strides.resize(memory.sizes.size());
+  if (kernel_.strides.empty()) {
+    Value stride = index(1);
+    for (size_t d = memory.sizes.size(); d-- > 0;) {
+      memory.strides[d] = stride;
+      stride = arith::MulIOp::create(b_, loc_, stride, memory.sizes[d]);
+    }
+    return success();
+  }
+  for (auto [d, text] : llvm::enumerate(kernel_.strides[argument])) {
+    FailureOr<Value> stride = size(text);
+    if (failed(stride)) {
+      return failure();
+    }
+    memory.strides[d] = *stride;
+  }
+  if (kernel_.offsets[argument] != "0") {
+    FailureOr<Value> offset = size(kernel_.offsets[argument]);
+    if (failed(offset)) {
+      return failure();
+    }
+    memory.offset = *offset;
+  }
+  return success();
+}
+
+// Loads the pointers, sizes and strides of every argument.
 LogicalResult KernelEmitter::openArguments(func::FuncOp func) {
   Type pointer = LLVM::LLVMPointerType::get(b_.getContext());
   for (auto [n, arg] : llvm::enumerate(kernel_.body->getArguments())) {
@@ -100,11 +131,8 @@ LogicalResult KernelEmitter::openArguments(func::FuncOp func) {
       }
       memory.sizes.push_back(*value);
     }
-    memory.strides.resize(memory.sizes.size());
-    Value stride = index(1);
-    for (size_t d = memory.sizes.size(); d-- > 0;) {
-      memory.strides[d] = stride;
-      stride = arith::MulIOp::create(b_, loc_, stride, memory.sizes[d]);
+    if (failed(openStrides(n, memory))) {
+      return failure();
     }
     memory_.insert({arg, std::move(memory)});
   }
@@ -154,7 +182,7 @@ FailureOr<Value> KernelEmitter::affine(AffineExpr expr, ArrayRef<Value> ivs) {
 }
 
 FailureOr<Value> KernelEmitter::offset(AffineMap map, ArrayRef<Value> ivs, const Memory& memory) {
-  Value sum = index(0);
+  Value sum = memory.offset ? memory.offset : index(0);
   for (auto [expr, stride] : llvm::zip(map.getResults(), memory.strides)) {
     FailureOr<Value> at = affine(expr, ivs);
     if (failed(at)) {
@@ -240,6 +268,12 @@ FailureOr<SmallVector<Value>> KernelEmitter::emitPoint(linalg::GenericOp op, Arr
   for (Operation& inner : body.without_terminator()) {
     if (auto at = dyn_cast<linalg::IndexOp>(inner)) {
       values.map(at.getResult(), ivs[at.getDim()]);
+    } else if (auto text = dyn_cast<nn::SizeOp>(inner)) {
+      FailureOr<Value> value = size(text.getExpr());
+      if (failed(value)) {
+        return failure();
+      }
+      values.map(text.getResult(), *value);
     } else if (failed(scalars_.emit(b_, &inner, values))) {
       return failure();
     }
@@ -324,11 +358,12 @@ LogicalResult KernelEmitter::emitLoops(linalg::GenericOp op, ArrayRef<unsigned> 
     return anyReduction ? success() : writeOut(results);
   }
   unsigned loop = order[depth];
-  FailureOr<Value> bound = depth == 0 && !reduces ? FailureOr<Value>(end_) : sizeOfLoop(op, loop);
+  bool only = kinds.size() == 1 && !reduces;  // the innermost loop is also the rows
+  FailureOr<Value> bound = only ? FailureOr<Value>(end_) : sizeOfLoop(op, loop);
   if (failed(bound)) {
     return failure();
   }
-  Value low = depth == 0 && !reduces ? begin_ : index(0);
+  Value low = only ? begin_ : index(0);
   auto loopOp = scf::ForOp::create(b_, loc_, low, *bound, index(1), reduces ? ValueRange(start) : ValueRange());
   bool innermostParallel = !reduces && depth + 1 == order.size();
   if (innermostParallel) {
@@ -362,17 +397,39 @@ LogicalResult KernelEmitter::emitGeneric(linalg::GenericOp op) {
       return op.emitOpError("result ") << n << " is not written by the kernel";
     }
   }
-  SmallVector<unsigned> order;
+  // Rows: all parallel loops but the innermost loop; the rest run inside, reductions last.
+  SmallVector<unsigned> rows, rest, reductions;
   auto kinds = op.getIteratorTypesArray();
-  for (bool reductions : {false, true}) {
-    for (unsigned loop = 0; loop < kinds.size(); ++loop) {
-      if (isReduction(kinds[loop]) == reductions) {
-        order.push_back(loop);
-      }
-    }
+  for (unsigned loop = 0; loop < kinds.size(); ++loop) {
+    (isReduction(kinds[loop]) ? reductions : rest).push_back(loop);
   }
+  if (kinds.size() > 1) {
+    size_t count = reductions.empty() ? rest.size() - 1 : rest.size();
+    rows.assign(rest.begin(), rest.begin() + count);
+    rest.erase(rest.begin(), rest.begin() + count);
+  }
+  rest.append(reductions);
   SmallVector<Value> ivs(kinds.size()), results;
-  return emitLoops(op, order, 0, ivs, {}, results);
+  if (rows.empty()) {
+    return emitLoops(op, rest, 0, ivs, {}, results);
+  }
+  auto rowLoop = scf::ForOp::create(b_, loc_, begin_, end_, index(1));
+  OpBuilder::InsertionGuard guard(b_);
+  b_.setInsertionPointToStart(rowLoop.getBody());
+  Value row = rowLoop.getInductionVar();
+  for (size_t n = rows.size(); n-- > 0;) {
+    if (n == 0) {
+      ivs[rows[0]] = row;
+      break;
+    }
+    FailureOr<Value> size = sizeOfLoop(op, rows[n]);
+    if (failed(size)) {
+      return failure();
+    }
+    ivs[rows[n]] = arith::RemUIOp::create(b_, loc_, row, *size);
+    row = arith::DivUIOp::create(b_, loc_, row, *size);
+  }
+  return emitLoops(op, rest, 0, ivs, {}, results);
 }
 
 LogicalResult KernelEmitter::run() {

@@ -25,7 +25,11 @@ struct GeneratedKernel {
   unsigned numIns = 0;
   // Sizes of each argument: a number, or "pN" for the launch's parameter N.
   std::vector<std::vector<std::string>> dims;
-  std::string grid;  // length of the outermost loop, likewise
+  // Rows the runtime divides among threads, likewise: all parallel loops but the innermost loop, as one.
+  std::string grid;
+  // Of each argument, when some are not dense: a stride for each dimension and an offset, in elements, likewise.
+  std::vector<std::vector<std::string>> strides = {};
+  std::vector<std::string> offsets = {};
 };
 
 struct CpuCodegenOptions {
