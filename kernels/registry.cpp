@@ -19,11 +19,13 @@ namespace sluice::kernels {
   X(kGatherElements)          \
   X(kGatherNd)                \
   X(kGatherQ4)                \
+  X(kGru)                     \
   X(kIota)                    \
   X(kLayerNorm)               \
   X(kLinear)                  \
   X(kLinearQ4)                \
   X(kLinearQ8)                \
+  X(kLstm)                    \
   X(kMatmul)                  \
   X(kNonzero)                 \
   X(kPad)                     \
