@@ -27,6 +27,7 @@ namespace sluice::kernels {
   X(kLinearQ8)                \
   X(kLstm)                    \
   X(kMatmul)                  \
+  X(kMoe)                     \
   X(kNonzero)                 \
   X(kPad)                     \
   X(kPool)                    \
