@@ -3,8 +3,8 @@
 //   ArtifactOptions options{.modelDirectory = "model", .sink = &sink};
 //   if (failed(writeArtifact(module, options))) ...       // diagnostics say why
 //
-// Weights are packed chunk by chunk straight into the sink; equal expressions and equal contents are stored once.  Generated
-// kernels are compiled for every instruction set.  The same module gives the same bytes.
+// Weights are packed chunk by chunk straight into the sink; equal expressions and equal contents are stored once.
+// Generated kernels are compiled for every instruction set.  The same module gives the same bytes.
 #ifndef SLUICE_COMPILER_CODEGEN_ARTIFACT_H_
 #define SLUICE_COMPILER_CODEGEN_ARTIFACT_H_
 
@@ -41,9 +41,9 @@ struct ArtifactOptions {
   std::string modelDirectory;  // where the module's nn.files are
   bool stripWeights = false;
   std::string target = "cpu";
-  std::string producer;        // "sluice-compile 0.1.0"
-  std::string report;          // JSON
-  std::string dumpDirectory;   // when set, generated kernels' LLVM IR goes there
+  std::string producer;       // "sluice-compile 0.1.0"
+  std::string report;         // JSON
+  std::string dumpDirectory;  // when set, generated kernels' LLVM IR goes there
   ArtifactSink* sink = nullptr;
 };
 
