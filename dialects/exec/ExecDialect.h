@@ -2,8 +2,6 @@
 #ifndef SLUICE_DIALECTS_EXEC_EXECDIALECT_H_
 #define SLUICE_DIALECTS_EXEC_EXECDIALECT_H_
 
-#include "dialects/exec/ExecDialect.h.inc"
-#include "dialects/exec/ExecEnums.h.inc"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -14,16 +12,19 @@
 #include "mlir/IR/RegionKindInterface.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace mlir::exec {
+// Name of the program the runtime enters.
+inline constexpr StringLiteral kMainProgram = "main";
+}  // namespace mlir::exec
+
+#include "dialects/exec/ExecDialect.h.inc"
+#include "dialects/exec/ExecEnums.h.inc"
 #define GET_TYPEDEF_CLASSES
 #include "dialects/exec/ExecTypes.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/exec/ExecAttrs.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/exec/ExecOps.h.inc"
-
-namespace mlir::exec {
-// Name of the program the runtime enters.
-inline constexpr StringLiteral kMainProgram = "main";
-}  // namespace mlir::exec
 
 #endif  // SLUICE_DIALECTS_EXEC_EXECDIALECT_H_

@@ -9,6 +9,7 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/fuse/Passes.h"
+#include "passes/memory/Passes.h"
 #include "passes/raise/Passes.h"
 
 int main(int argc, char** argv) {
@@ -18,5 +19,6 @@ int main(int argc, char** argv) {
   mlir::registerTransformsPasses();
   mlir::sluice::raise::registerRaisePasses();
   mlir::sluice::fuse::registerFusePasses();
+  mlir::sluice::memory::registerMemoryPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Sluice optimizer\n", registry));
 }
