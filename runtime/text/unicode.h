@@ -1,8 +1,8 @@
 // Unicode as Hugging Face's tokenizers library sees it.
 //
 // That library mixes several Unicode versions (its regular expressions know Unicode 16, its punctuation test 8, its
-// normal forms 11), while utf8proc and PCRE2 here know 14.  Every predicate below answers as the library does; the
-// differences are the tables of unicode_tables.cpp.  All text is UTF-8; functions that take text want it valid
+// normal forms 11), while utf8proc and PCRE2 here know 14 to 15.  Every predicate below answers as the library does;
+// the differences are the tables of unicode_tables.cpp.  All text is UTF-8; functions that take text want it valid
 // (ToValidUtf8 makes it so).
 //
 //   IsNumeric(U'½') == true, IsNumeric(U'x') == false

@@ -2,6 +2,9 @@
 """Compares ids and decoded text with Hugging Face's `tokenizers` on lines of corpus.py; skipped where that is missing.
 
     check_live.py ENCODE_LINES N TOKENIZER_DIR...     prints `N passed, N failed`, each count in lines
+
+A components.json (make_fixtures.py) stands for all the tokenizers in it.  With N = 0 the lines are instead every code
+point of Unicode once, eight to a line.
 """
 import json
 import pathlib
@@ -53,14 +56,33 @@ def check(tool, directory, lines, file):
     return failed
 
 
+def sweep():
+    points = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    return ["".join(f"a{chr(c)}{chr(c)}" for c in points[i:i + 8]) for i in range(0, len(points), 8)]
+
+
+def expand(paths, scratch):
+    for path in map(pathlib.Path, paths):
+        if path.is_dir():
+            yield path
+            continue
+        tree = json.loads(path.read_text())
+        for name, part in tree["parts"].items():
+            directory = pathlib.Path(scratch) / name
+            directory.mkdir()
+            (directory / "tokenizer.json").write_text(json.dumps({**tree["base"], **part}))
+            yield directory
+
+
 def main():
-    tool, n, directories = sys.argv[1], int(sys.argv[2]), [pathlib.Path(d) for d in sys.argv[3:]]
-    lines = corpus.lines(n)
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+    tool, n = sys.argv[1], int(sys.argv[2])
+    lines = corpus.lines(n) if n > 0 else sweep()
+    with tempfile.TemporaryDirectory() as scratch, tempfile.NamedTemporaryFile("w", suffix=".json") as f:
         json.dump(lines, f)
         f.flush()
+        directories = list(expand(sys.argv[3:], scratch))
         failed = sum(check(tool, d, lines, f.name) for d in directories)
-    print(f"{n * len(directories) - failed} passed, {failed} failed")
+    print(f"{len(lines) * len(directories) - failed} passed, {failed} failed")
     return failed > 0
 
 
