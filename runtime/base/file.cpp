@@ -280,6 +280,17 @@ absl::Status FileWriter::WriteAt(int64_t offset, std::span<const uint8_t> bytes)
   return WriteAll(fd_.get(), path_, bytes, offset, false);
 }
 
+absl::Status FileWriter::Truncate(int64_t size) {
+  if (direct_ || size < 0 || size > size_) {
+    return absl::InvalidArgumentError(path_ + ": cannot take bytes back there (write to a regular file)");
+  }
+  if (ftruncate(fd_.get(), size) != 0) {
+    return ErrnoStatus(errno, path_, "shorten");
+  }
+  size_ = size;
+  return absl::OkStatus();
+}
+
 absl::Status FileWriter::Commit() {
   if (direct_) {
     return absl::OkStatus();

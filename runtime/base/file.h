@@ -93,6 +93,8 @@ class FileWriter {
   absl::Status AppendZeros(int64_t count);
   // Overwrites bytes already appended (a header whose content is known last).  Not for devices and pipes.
   absl::Status WriteAt(int64_t offset, std::span<const uint8_t> bytes);
+  // Takes back what was appended beyond `size` (a weight that turns out to be stored already).
+  absl::Status Truncate(int64_t size);
   int64_t size() const { return size_; }
 
   // Makes the file appear under its name, replacing an older one.  Call once.

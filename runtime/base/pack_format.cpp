@@ -259,8 +259,13 @@ absl::Status CheckNode(const PackExpr& expr, size_t index) {
           return Bad(index, "its inputs have other sizes or types");
         }
       }
-      return BitWidth(node.dtype) < 8 && node.kind != PackKind::kCast ? Bad(index, "4-bit arithmetic")
-                                                                      : absl::OkStatus();
+      if (node.kind != PackKind::kCast && (BitWidth(node.dtype) < 8 || node.dtype == DType::kBool)) {
+        return Bad(index, "arithmetic on nibbles or booleans");
+      }
+      if ((node.kind == PackKind::kSqrt || node.kind == PackKind::kReciprocal) && !IsFloat(node.dtype)) {
+        return Bad(index, "takes the root or reciprocal of integers");
+      }
+      return absl::OkStatus();
   }
 }
 
@@ -272,6 +277,17 @@ absl::Status ValidatePack(const PackExpr& expr) {
   }
   for (size_t n = 0; n < expr.nodes.size(); ++n) {
     RETURN_IF_ERROR(CheckNode(expr, n));
+  }
+  // A node used twice is evaluated twice: what looks small may be a tree of any size.
+  constexpr int64_t kMaxVisits = 1 << 16;
+  std::vector<int64_t> visits(expr.nodes.size(), 1);
+  for (size_t n = 0; n < expr.nodes.size(); ++n) {
+    for (int64_t input : expr.nodes[n].inputs) {
+      visits[n] += visits[input];
+    }
+    if (visits[n] > kMaxVisits) {
+      return Bad(n, "shares inputs too often");
+    }
   }
   const PackNode& result = expr.nodes.back();
   const bool tiled = expr.layout == WeightLayout::kNkTile16 || expr.layout == WeightLayout::kOihwTile16;

@@ -5,27 +5,31 @@
 // The compiler executes it chunk by chunk while it writes an artifact; the runtime does the same to bind the weights of
 // a stripped one.  Nothing is ever held whole.
 //
-//   PackExpr e{.nodes = {{.kind = PackKind::kSource, .dtype = DType::kF32, .sizes = {64, 128}, .file = 0, .offset =
-//   4096},
-//                        {.kind = PackKind::kTranspose, .dtype = DType::kF32, .sizes = {128, 64}, .inputs = {0}, .ints
-//                        = {1, 0}}},
-//              .layout = WeightLayout::kNkTile16};
-//   PackedBytes(e)                                  // 128 · 64 · 4
-//   ExecutePack(e, reader, 0, PackedUnits(e), out)  // all units at once
+//   PackNode w{.kind = PackKind::kSource, .dtype = DType::kF32, .sizes = {64, 128}, .file = 0, .offset = 4096};
+//   PackNode t{.kind = PackKind::kTranspose, .dtype = DType::kF32, .sizes = {128, 64}, .inputs = {0}, .ints = {1, 0}};
+//   PackExpr e{.nodes = {w, t}, .layout = WeightLayout::kNkTile16};
+//   PackedBytes(e)                                      // 128 · 64 · 4
+//   StreamPack(e, reader, nullptr, [&](std::span<const uint8_t> bytes) { return out.Append(bytes); })
 //
-// A *unit* is what the packed form is cut into: a row of the first dimension (kRowMajor), a tile of 16 rows (the
-// others). Errors: kInvalidArgument (an expression that contradicts itself, found by Validate), what the reader
-// returns.
+// Views (slices, transposes, reshapes, broadcasts) of a source become strided reads of the file; an element of the
+// result is read once, whatever the chunk.
+//
+// A *unit* is what the packed form is cut into: a tile of 16 rows, or (kRowMajor) a row of the first dimension, of the
+// first two where such a row has more than 1 MB, and so on.
+// Errors: kInvalidArgument (an expression that contradicts itself, found by Validate), what the reader returns.
 #ifndef SLUICE_RUNTIME_BASE_PACK_WEIGHT_H_
 #define SLUICE_RUNTIME_BASE_PACK_WEIGHT_H_
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "runtime/base/dtype.h"
+#include "runtime/base/file.h"
 #include "runtime/base/status.h"
+#include "runtime/base/thread_pool.h"
 
 namespace sluice {
 
@@ -44,10 +48,10 @@ enum class PackKind : uint8_t {
   kAdd,
   kSub,
   kMul,
-  kDiv,  // floats of equal sizes
+  kDiv,  // numbers of equal sizes and types
   kNeg,
   kSqrt,
-  kReciprocal,  // floats
+  kReciprocal,  // floats (kNeg: integers too)
   kDequantize,  // inputs: q, scale, zero point or none; ints: {axis, block}: (q − zero) · scale, as nn.dequantize
 };
 
@@ -81,12 +85,19 @@ absl::Status ValidatePack(const PackExpr& expr);
 
 int64_t PackedBytes(const PackExpr& expr);
 int64_t PackedUnits(const PackExpr& expr);
-// Bytes of one unit; the last one of a row-major 4-bit weight may end in the middle of a byte, so such a weight is one
-// unit.
+// Bytes of one unit.
 int64_t UnitBytes(const PackExpr& expr);
 
 // Writes units [begin, end) to `out` (their bytes exactly).
 absl::Status ExecutePack(const PackExpr& expr, PackReader& reader, int64_t begin, int64_t end, std::span<uint8_t> out);
+
+// Makes the whole weight in chunks of a few megabytes and gives each to `sink`, in order.  Memory: a small multiple of
+// 16 MB, whatever the weight's size.  `pool` (may be null) shares the work of a chunk; the bytes are the same.
+absl::Status StreamPack(const PackExpr& expr, PackReader& reader, ThreadPool* pool,
+                        const std::function<absl::Status(std::span<const uint8_t>)>& sink);
+
+// XXH3-64 of the expression itself: equal expressions are one weight, without reading a byte.
+uint64_t PackKey(const PackExpr& expr);
 
 // XXH3-64 of the logical elements in row-major order, whatever the layout: two weights with equal hashes, types and
 // sizes are one weight (a tied embedding stored twice, once transposed).
@@ -95,8 +106,21 @@ absl::StatusOr<uint64_t> ContentHash(const PackExpr& expr, PackReader& reader);
 std::string SerializePack(const PackExpr& expr);
 absl::StatusOr<PackExpr> ParsePack(std::span<const uint8_t> bytes);  // validated
 
-// Values made from a seed instead of files: normal-like, scaled by 1/√(largest dimension) for matrices, near 1 for
-// vectors; any bits for integers.  The same seed, file and offset give the same values.
+// Reads from files by position: nothing of them counts as this process' memory.
+class FilePackReader : public PackReader {
+ public:
+  // One file each number a source may name.  kNotFound and others name the path.
+  static absl::StatusOr<FilePackReader> Open(const std::vector<std::string>& paths);
+  // kInvalidArgument: no such file; kDataLoss: the file ends before.  Both name it.
+  absl::Status Read(const PackNode& source, int64_t offset, std::span<uint8_t> out) override;
+
+ private:
+  std::vector<RandomAccessFile> files_;
+};
+
+// Values made from a seed instead of files.  Floats: normal-like around 0, deviation 1/√(largest dimension), in
+// matrices; near 1 in vectors.  Integers of at most 8 bits: any (bool: 0 or 1).  Wider ones: 0, since they may be
+// indices.  The same seed, file, place and type give the same values, in whatever pieces they are read.
 class RandomPackReader : public PackReader {
  public:
   explicit RandomPackReader(uint64_t seed) : seed_(seed) {}

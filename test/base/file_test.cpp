@@ -51,6 +51,16 @@ TEST_F(FileTest, CommitReplacesAndKeepsTheRest) {
   EXPECT_EQ(Files(), 1);
 }
 
+TEST_F(FileTest, TruncatedBytesAreGone) {
+  auto w = FileWriter::Create(Path("a"));
+  ASSERT_TRUE(w->Append("hello world").ok());
+  EXPECT_FALSE(w->Truncate(12).ok());
+  ASSERT_TRUE(w->Truncate(5).ok());
+  ASSERT_TRUE(w->Append("!").ok());
+  ASSERT_TRUE(w->Commit().ok());
+  EXPECT_EQ(ReadFile(Path("a")).value(), "hello!");
+}
+
 TEST_F(FileTest, FollowsLinksAndWritesDevices) {
   ASSERT_TRUE(WriteFile(Path("real"), "old").ok());
   fs::create_symlink(Path("real"), Path("link"));
