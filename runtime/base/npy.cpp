@@ -236,7 +236,7 @@ std::string SerializeNpy(DType dtype, const std::vector<int64_t>& shape, const v
   }
   std::string dims;
   int64_t n = 1;
-  for (int64_t size : shape) {
+  for (const int64_t& size : shape) {
     dims += absl::StrCat(size, shape.size() == 1 ? "," : &size == &shape.back() ? "" : ", ");
     n *= size;
   }

@@ -24,7 +24,7 @@ TEST(JsonWriter, Numbers) {
 
 TEST(JsonWriter, EscapesAndRepairsText) {
   JsonWriter w;
-  w.Value(std::string("a\"\\\n\t\x01\0é\xff\xc0\x80\xed\xa0\x80", 16));
+  w.Value(std::string("a\"\\\n\t\x01\0é\xff\xc0\x80\xed\xa0\x80", 15));
   EXPECT_EQ(
       w.text(),
       "\"a\\\"\\\\\\n\\u0009\\u0001\\u0000é\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
