@@ -49,8 +49,7 @@ bool dependsOn(Value value, Value target) {
   return dependsOn(value, target, visited);
 }
 
-//===-- States
-//-----------------------------------------------------------------------------------------------------===//
+//--- States.
 
 struct State {
   unsigned past = 0;
@@ -150,8 +149,7 @@ SmallVector<State> findStates(func::FuncOp func, func::ReturnOp ret) {
   return states;
 }
 
-//===-- Roles
-//------------------------------------------------------------------------------------------------------===//
+//--- Roles.
 
 // Rows of the table that `ids` index directly (an embedding), or −1.
 int64_t embeddingRows(Value ids) {

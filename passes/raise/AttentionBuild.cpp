@@ -35,8 +35,7 @@ std::optional<nn::SizeExpr> AttentionBuilder::sizeOf(const Poly& p) {
   return sum;
 }
 
-//===-- Making ops
-//-------------------------------------------------------------------------------------------------===//
+//--- Making ops.
 
 Value AttentionBuilder::reshape(Value value, ArrayRef<nn::SizeExpr> sizes) {
   auto type = nn::typeOf(sizes, elementOf(value));
@@ -107,8 +106,7 @@ Value AttentionBuilder::addAligned(Value a, Value b) {
   return arith::AddFOp::create(builder_, loc_, sides[0], sides[1]);
 }
 
-//===-- Queries, keys, values
-//--------------------------------------------------------------------------------------===//
+//--- Queries, keys, values.
 
 AttentionBuilder::Heads AttentionBuilder::heads(Value operand, const Indices& at, Expr row, const Poly& rows,
                                                 Expr column, const Poly& columns, bool scales, bool repeated) {
@@ -178,8 +176,41 @@ AttentionBuilder::Heads AttentionBuilder::heads(Value operand, const Indices& at
   return {reshape(transpose(operand, permutation), {*b, *h, *r, *c}), 1};
 }
 
-//===-- Masks and biases
-//-------------------------------------------------------------------------------------------===//
+//--- Masks and biases.
+
+// The first elements of dimensions that are longer than the frame's axis they belong to.
+Value AttentionBuilder::cut(Value value, ArrayRef<int64_t> from, ArrayRef<std::pair<Expr, Poly>> axes) {
+  nn::Sizes sizes = elements_.sizes().of(value);
+  bool whole = true;
+  for (size_t axis = 0; axis < from.size(); ++axis) {
+    if (from[axis] >= 0 && !(elements_.size(sizes[from[axis]]) == axes[axis].second)) {
+      auto size = sizeOf(axes[axis].second);
+      if (!size) {
+        return {};
+      }
+      sizes[from[axis]] = *size;
+      whole = false;
+    }
+  }
+  if (whole) {
+    return value;
+  }
+  SmallVector<OpFoldResult> zeros(sizes.size(), builder_.getIndexAttr(0)), ones(sizes.size(), builder_.getIndexAttr(1));
+  SmallVector<OpFoldResult> extents;
+  for (const nn::SizeExpr& size : sizes) {
+    extents.push_back(nn::sizeValue(builder_, loc_, size));
+  }
+  return tensor::ExtractSliceOp::create(builder_, loc_, nn::typeOf(sizes, elementOf(value)), value, zeros, extents,
+                                        ones);
+}
+
+bool AttentionBuilder::atLeast(const Poly& extent, const Poly& needed) {
+  if (elements_.facts().proveLe(needed, extent)) {
+    return true;
+  }
+  auto a = sizeOf(extent), b = sizeOf(needed);
+  return a && b && elements_.assumeAtLeast(*a, *b);
+}
 
 Value AttentionBuilder::aligned(Value value, const Indices& at) {
   const std::pair<Expr, Poly> axes[] = {
@@ -193,10 +224,10 @@ Value AttentionBuilder::aligned(Value value, const Indices& at) {
     for (int64_t d = 0; d < rankOf(entry.value) && fits; ++d) {
       Poly extent = elements_.size(entry.value, d);
       int64_t axis = 0;
-      while (axis < 4 && !(entry.at[d] == axes[axis].first && extent == axes[axis].second)) {
+      while (axis < 4 && entry.at[d] != axes[axis].first) {
         ++axis;
       }
-      if (axis < 4 && from[axis] < 0) {
+      if (axis < 4 && from[axis] < 0 && (extent == axes[axis].second || atLeast(extent, axes[axis].second))) {
         from[axis] = d;
       } else {
         fits = extent.constant() == 1;
@@ -206,7 +237,11 @@ Value AttentionBuilder::aligned(Value value, const Indices& at) {
       continue;
     }
     // Dimensions in the frame's order first, the unit ones behind, then one reshape.
-    nn::Sizes have = elements_.sizes().of(entry.value), want;
+    Value value = cut(entry.value, from, axes);
+    if (!value) {
+      continue;
+    }
+    nn::Sizes have = elements_.sizes().of(value), want;
     for (int64_t axis = 0; axis < 4; ++axis) {
       want.push_back(from[axis] < 0 ? nn::SizeExpr(1) : have[from[axis]]);
       if (from[axis] >= 0) {
@@ -218,7 +253,7 @@ Value AttentionBuilder::aligned(Value value, const Indices& at) {
         order.push_back(d);
       }
     }
-    return reshape(transpose(entry.value, order), want);
+    return reshape(transpose(value, order), want);
   }
   // [b*h, q, k] without anything better above it.
   auto b = sizeOf(frame_.batch), h = sizeOf(frame_.heads), q = sizeOf(frame_.queries), k = sizeOf(frame_.keys);
@@ -275,9 +310,9 @@ Value AttentionBuilder::keyMask(ArrayRef<KeyTest> tests) {
 
 // The tensors whose sum is what a part adds to visible scores.
 bool AttentionBuilder::collect(const Part& part, std::optional<unsigned> binary, SmallVectorImpl<Part>& parts) {
-  MaskSplit split = splitMask(x_, elements_.element(part.value, part.at), binary);
-  if (split.value->kind == Node::kNumber && split.value->poly.constant() == 0) {
-    return true;  // a mask only
+  MaskSplit split = splitMask(elements_, elements_.element(part.value, part.at), binary);
+  if (split.addsNothing()) {
+    return true;
   }
   if (split.masked->kind == Node::kFalse) {
     parts.push_back(part);
@@ -294,7 +329,7 @@ bool AttentionBuilder::collect(const Part& part, std::optional<unsigned> binary,
   if (auto select = dyn_cast_or_null<arith::SelectOp>(op)) {
     for (auto [arm, other] : {std::pair(select.getTrueValue(), select.getFalseValue()),
                               std::pair(select.getFalseValue(), select.getTrueValue())}) {
-      if (splitMask(x_, elements_.element(arm, part.at), binary).masked->kind == Node::kTrue) {
+      if (splitMask(elements_, elements_.element(arm, part.at), binary).masked->kind == Node::kTrue) {
         return collect(of(other), binary, parts);
       }
     }

@@ -42,6 +42,9 @@ class AttentionBuilder {
   Value aligned(Value value, const Indices& at);
   // The same as [b, t].
   Value alignedKeys(Value value, const Indices& at);
+  Value cut(Value value, ArrayRef<int64_t> from, ArrayRef<std::pair<Expr, Poly>> axes);
+  // A dimension that the graph reads up to `needed` is that long: otherwise its own gather were out of range.
+  bool atLeast(const Poly& extent, const Poly& needed);
   Value reshape(Value value, ArrayRef<nn::SizeExpr> sizes);
   Value transpose(Value value, ArrayRef<int64_t> permutation);
   Value broadcast(Value value, ArrayRef<nn::SizeExpr> sizes);

@@ -13,7 +13,7 @@ namespace mlir::sluice::raise {
 static constexpr size_t kMaxNodes = 200000;
 
 ElementExpr::ElementExpr(FunctionOpInterface func, nn::SizeAnalysis& sizes, ExprContext& context, Facts& facts)
-    : sizes_(sizes), context_(context), facts_(facts) {
+    : func_(func), sizes_(sizes), context_(context), facts_(facts) {
   if (auto assumptions = func->getAttrOfType<ArrayAttr>(nn::kAssumeAttr)) {
     for (Attribute text : assumptions) {
       assume(cast<StringAttr>(text).getValue());
@@ -45,6 +45,22 @@ void ElementExpr::assume(StringRef text) {
     }
     return;
   }
+}
+
+bool ElementExpr::assumeAtLeast(const nn::SizeExpr& a, const nn::SizeExpr& b) {
+  if (func_.isPrivate()) {
+    return false;
+  }
+  std::string text = a.ToString() + " >= " + b.ToString();
+  SmallVector<Attribute> all;
+  if (auto known = func_->getAttrOfType<ArrayAttr>(nn::kAssumeAttr)) {
+    all.assign(known.begin(), known.end());
+  }
+  Builder builder(func_->getContext());
+  all.push_back(builder.getStringAttr(text));
+  func_->setAttr(nn::kAssumeAttr, builder.getArrayAttr(all));
+  assume(text);
+  return true;
 }
 
 Poly ElementExpr::size(const nn::SizeExpr& expr) {

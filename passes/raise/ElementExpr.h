@@ -36,6 +36,9 @@ class ElementExpr {
   // An index variable over dimension `dim` of `value`.
   Expr index(const std::string& name, const Poly& extent) { return context_.index(name, extent); }
 
+  // Makes `a >= b` an entry assumption; false in a sub-program, which may never be called.
+  bool assumeAtLeast(const nn::SizeExpr& a, const nn::SizeExpr& b);
+
   ExprContext& context() { return context_; }
   Facts& facts() { return facts_; }
   nn::SizeAnalysis& sizes() { return sizes_; }
@@ -57,6 +60,7 @@ class ElementExpr {
   Expr rounded(Expr x, Type type);
   void assume(StringRef text);
 
+  FunctionOpInterface func_;
   nn::SizeAnalysis& sizes_;
   ExprContext& context_;
   Facts& facts_;

@@ -61,14 +61,14 @@ Visible visibleKeys(ElementExpr& elements, ArrayRef<MaskTerm> terms, std::option
     MaskSplit split{x.boolean(false), x.constant(0), false};
     if (term.kind == MaskTerm::kFill) {
       Expr fill = x.constant(term.fill), keep = x.constant(0);
-      split = splitMask(x, term.when ? x.select(e, fill, keep) : x.select(e, keep, fill));
+      split = splitMask(elements, term.when ? x.select(e, fill, keep) : x.select(e, keep, fill));
     } else {
       e = x.mul(e, x.constant(term.factor));
-      split = splitMask(x, e, binary);
+      split = splitMask(elements, e, binary);
     }
     result.visible = x.andOf(result.visible, x.notOf(split.masked));
     result.finite |= split.finite;
-    result.adds.push_back(!split.value->poly.constant() || split.value->kind != Node::kNumber);
+    result.adds.push_back(!split.addsNothing());
     result.removes.push_back(split.masked->kind != Node::kFalse);
   }
   return result;
@@ -139,6 +139,10 @@ SmallVector<KeyTest> keyTests(ExprContext& x, const ScoreFrame& frame, Expr visi
                    : cmp == Cmp::kLe ? Cmp::kGt
                    : cmp == Cmp::kGt ? Cmp::kLe
                                      : Cmp::kLt;
+    // 1 - mask == 0 is two comparisons: try the equality, too.
+    Expr equal = x.compare(Cmp::kEq, x.number(Poly::atom(atoms[0])), x.constant(rhs));
+    push(atoms[0], Cmp::kEq, rhs, equal);
+    push(atoms[0], Cmp::kNe, rhs, x.notOf(equal));
     push(atoms[0], cmp, rhs, leaf);
     push(atoms[0], opposite, rhs, x.notOf(leaf));
   }
@@ -226,8 +230,15 @@ bool provePattern(ElementExpr& elements, const ScoreFrame& frame, Expr visible, 
 
 }  // namespace
 
-MaskSplit splitMask(ExprContext& x, Expr added, std::optional<unsigned> binary) {
-  return splitLeaves(x, binary ? splitBinary(x, added, *binary) : added);
+MaskSplit splitMask(ElementExpr& elements, Expr added, std::optional<unsigned> binary) {
+  ExprContext& x = elements.context();
+  MaskSplit split = splitLeaves(x, binary ? splitBinary(x, added, *binary) : added);
+  // select(1 - mask != 0, min, 1 - mask): what is left is zero.
+  if (!split.addsNothing() && split.masked->kind != Node::kFalse &&
+      elements.facts().valid(x.orOf(split.masked, x.compare(Cmp::kEq, split.value, x.constant(0))))) {
+    split.value = x.constant(0);
+  }
+  return split;
 }
 
 MaskMeaning analyzeMask(ElementExpr& elements, const ScoreFrame& frame, ArrayRef<MaskTerm> terms) {

@@ -65,9 +65,10 @@ struct MaskSplit {
   Expr masked;  // boolean
   Expr value;   // number, meaningful where not masked
   bool finite;  // some masking constant is finite
+  bool addsNothing() const { return value->kind == Node::kNumber && value->poly.constant() == 0; }
 };
-// With `binary`, that atom takes the values 0 and 1 only.
-MaskSplit splitMask(ExprContext& context, Expr added, std::optional<unsigned> binary = std::nullopt);
+// With `binary`, that atom takes the values 0 and 1 only.  The value is 0 when it is proven to be where not masked.
+MaskSplit splitMask(ElementExpr& elements, Expr added, std::optional<unsigned> binary = std::nullopt);
 
 // The first of `samples` seeded positions (random sizes, padding and positions) at which two booleans differ, as text;
 // empty when they agree on all.  May only reject: agreement is no proof.

@@ -174,7 +174,8 @@ bool raiseOne(Operation* op, nn::SizeAnalysis& sizes, IRRewriter& rewriter) {
   Value x = inType(rewriter, loc, norm->x, element);
   auto raised = nn::RmsNormOp::create(rewriter, loc, last->getResult(0).getType(), x, weighted ? weight : Value(),
                                       rewriter.getF64FloatAttr(norm->eps));
-  remark::passed(loc, remark::RemarkOpts::name("rms_norm").category("raise")) << "matched, eps " << std::to_string(norm->eps);
+  remark::passed(loc, remark::RemarkOpts::name("rms_norm").category("raise"))
+      << "matched, eps " << std::to_string(norm->eps);
   rewriter.replaceOp(last, raised.getResult());
   return true;
 }

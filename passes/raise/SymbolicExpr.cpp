@@ -8,8 +8,7 @@
 
 namespace mlir::sluice::raise {
 
-//===-- Numbers
-//----------------------------------------------------------------------------------------------------===//
+//--- Numbers.
 
 Expr ExprContext::unique(Node node) {
   std::vector<unsigned> ids;
@@ -157,8 +156,7 @@ Expr ExprContext::choose(Cmp cmp, Expr a, Expr b) {
   });
 }
 
-//===-- Booleans
-//---------------------------------------------------------------------------------------------------===//
+//--- Booleans.
 
 Expr ExprContext::boolean(bool value) { return unique({.kind = value ? Node::kTrue : Node::kFalse}); }
 
@@ -200,7 +198,8 @@ Expr ExprContext::compareZero(Cmp cmp, const Poly& d) {
       return boolean(cmp != Cmp::kEq && d.constantTerm() < 0);
     }
     auto kind = cmp == Cmp::kLt ? Node::kLessReal : cmp == Cmp::kLe ? Node::kLeReal : Node::kEqReal;
-    return unique({.kind = kind, .poly = d});
+    bool flip = kind == Node::kEqReal && d.terms.rbegin()->second < 0;  // one sign for p == 0 and -p == 0
+    return unique({.kind = kind, .poly = flip ? Poly(0) - d : d});
   }
   if (cmp == Cmp::kEq) {
     return andOf(compareZero(Cmp::kLe, scaled), compareZero(Cmp::kLe, Poly(0) - scaled));
