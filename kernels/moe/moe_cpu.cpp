@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kTokens = 256;  // tokens sorted and computed at once
 constexpr int64_t kRows = 64;     // rows of one expert computed at once
-constexpr int64_t kCols = 32;     // columns a task computes
+constexpr int64_t kCols = 48;     // columns a task computes: whole groups of the dot kernels
 
 struct MoeConfig : Config {
   MoeActivation activation = MoeActivation::kSilu;

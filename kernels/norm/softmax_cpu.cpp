@@ -90,6 +90,9 @@ struct SoftmaxColumns {
         v -= max;
         Exp(v);
         sum += v;
+        if (!kIsHalf<T> && !log) {
+          StoreUpTo(y + i * stride, columns, v);
+        }
       }
       total += sum;
     }
@@ -99,12 +102,16 @@ struct SoftmaxColumns {
       log_total[lane] = std::log(total[lane]);
     }
     for (int64_t i = 0; i < d; ++i) {
-      LoadUpTo(x + i * stride, columns, v);
-      v -= max;
       if (log) {
-        v -= log_total;
-      } else {
+        LoadUpTo(x + i * stride, columns, v);
+        v = (v - max) - log_total;
+      } else if (kIsHalf<T>) {  // a stored e^x would be rounded twice
+        LoadUpTo(x + i * stride, columns, v);
+        v -= max;
         Exp(v);
+        v *= inverse;
+      } else {
+        LoadUpTo(y + i * stride, columns, v);
         v *= inverse;
       }
       StoreUpTo(y + i * stride, columns, v);

@@ -2,6 +2,7 @@
 // second result gets the index of each maximum in x (i64, row-major over all of x).
 #include "kernels/common/element.h"
 #include "kernels/common/launch.h"
+#include "kernels/common/levels.h"
 
 namespace sluice::kernels {
 namespace {
@@ -103,6 +104,47 @@ void ForEachTap(const PoolConfig& c, const PoolShape& s, int64_t od, int64_t oh,
   }
 }
 
+// One tap of `n` windows: best[i] = max(best[i], in[i * stride]), or sum[i] += in[i * stride].  The strides that occur
+// are loops of their own, so that they become vector loads.
+template <typename T>
+struct MaxTap {
+  SLUICE_INLINE static void Run(const T* in, int64_t stride, int64_t n, Math<T>* best) {
+    stride == 1 ? Loop(in, 1, n, best) : stride == 2 ? Loop(in, 2, n, best) : Loop(in, stride, n, best);
+  }
+  SLUICE_INLINE static void Loop(const T* in, int64_t stride, int64_t n, Math<T>* best) {
+    for (int64_t i = 0; i < n; ++i) {
+      const Math<T> v = ToMath(in[i * stride]);
+      best[i] = v > best[i] ? v : best[i];
+    }
+  }
+};
+template <typename T>
+struct AddTap {
+  SLUICE_INLINE static void Run(const T* in, int64_t stride, int64_t n, double* sum) {
+    stride == 1 ? Loop(in, 1, n, sum) : stride == 2 ? Loop(in, 2, n, sum) : Loop(in, stride, n, sum);
+  }
+  SLUICE_INLINE static void Loop(const T* in, int64_t stride, int64_t n, double* sum) {
+    for (int64_t i = 0; i < n; ++i) {
+      sum[i] += static_cast<double>(ToMath(in[i * stride]));
+    }
+  }
+};
+// sum[0, 8) += eight lanes of a run of neighbours: a window wider than the row of results (a global average).
+template <typename T>
+struct AddRun {
+  SLUICE_INLINE static void Run(const T* in, int64_t n, double* sum) {
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+      for (int l = 0; l < 8; ++l) {
+        sum[l] += static_cast<double>(ToMath(in[i + l]));
+      }
+    }
+    for (int l = 0; i < n; ++i, ++l) {
+      sum[l] += static_cast<double>(ToMath(in[i]));
+    }
+  }
+};
+
 template <typename T>
 void MaxRow(const PoolConfig& c, const PoolShape& s, const T* plane, int64_t plane_at, int64_t od, int64_t oh, T* out,
             int64_t* indices) {
@@ -115,12 +157,13 @@ void MaxRow(const PoolConfig& c, const PoolShape& s, const T* plane, int64_t pla
     std::fill_n(best, n, Limits::has_infinity ? -Limits::infinity() : Limits::lowest());
     ForEachTap(c, s, od, oh, first, n, [&](int64_t row, const Columns& columns) {
       const T* in = plane + row + columns.from;
+      if (indices == nullptr) {
+        return AtLevel<MaxTap<T>>(in, stride, columns.end - columns.begin, best + columns.begin);
+      }
       for (int64_t i = columns.begin; i < columns.end; ++i) {
         const int64_t at = (i - columns.begin) * stride;
         const Math<T> v = ToMath(in[at]);
-        if (indices != nullptr) {
-          where[i] = v > best[i] ? plane_at + row + columns.from + at : where[i];
-        }
+        where[i] = v > best[i] ? plane_at + row + columns.from + at : where[i];
         best[i] = v > best[i] ? v : best[i];
       }
     });
@@ -133,18 +176,39 @@ void MaxRow(const PoolConfig& c, const PoolShape& s, const T* plane, int64_t pla
   }
 }
 
+// The sum of a window that is wider than the row of results: row after row.
+template <typename T>
+double WideWindow(const PoolConfig& c, const PoolShape& s, const T* plane, int64_t od, int64_t oh, int64_t ow) {
+  double lanes[8] = {};
+  const int64_t left = ow * c.strides[2] - c.begins[2];
+  const int64_t begin = std::clamp<int64_t>(left, 0, s.in[2]);
+  const int64_t end = std::clamp<int64_t>(left + c.kernel[2], begin, s.in[2]);
+  for (int64_t kd = 0; kd < c.kernel[0]; ++kd) {
+    const int64_t d = od * c.strides[0] - c.begins[0] + kd * c.dilations[0];
+    for (int64_t kh = 0; kh < c.kernel[1] && d >= 0 && d < s.in[0]; ++kh) {
+      const int64_t h = oh * c.strides[1] - c.begins[1] + kh * c.dilations[1];
+      if (h >= 0 && h < s.in[1]) {
+        AtLevel<AddRun<T>>(plane + (d * s.in[1] + h) * s.in[2] + begin, end - begin, &lanes[0]);
+      }
+    }
+  }
+  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
 template <typename T>
 void AverageRow(const PoolConfig& c, const PoolShape& s, const T* plane, int64_t od, int64_t oh, T* out) {
-  const int64_t stride = c.strides[2];
+  const bool wide = c.kernel[2] > s.out[2] && c.dilations[2] == 1;
   for (int64_t first = 0; first < s.out[2]; first += kColumns) {
     const int64_t n = std::min(kColumns, s.out[2] - first);
     double sum[kColumns] = {};  // a global average adds thousands
-    ForEachTap(c, s, od, oh, first, n, [&](int64_t row, const Columns& columns) {
-      const T* in = plane + row + columns.from;
-      for (int64_t i = columns.begin; i < columns.end; ++i) {
-        sum[i] += static_cast<double>(ToMath(in[(i - columns.begin) * stride]));
-      }
-    });
+    for (int64_t i = 0; i < n && wide; ++i) {
+      sum[i] = WideWindow(c, s, plane, od, oh, first + i);
+    }
+    if (!wide) {
+      ForEachTap(c, s, od, oh, first, n, [&](int64_t row, const Columns& columns) {
+        AtLevel<AddTap<T>>(plane + row + columns.from, c.strides[2], columns.end - columns.begin, sum + columns.begin);
+      });
+    }
     for (int64_t i = 0; i < n; ++i) {
       out[first + i] = FromMath<T>(sum[i] / static_cast<double>(Divisor(c, s, {od, oh, first + i})));
     }

@@ -4,6 +4,7 @@
 
 #include "kernels/common/element.h"
 #include "kernels/common/launch.h"
+#include "kernels/common/levels.h"
 #include "kernels/pool/resize_taps.h"
 
 namespace sluice::kernels {
@@ -108,23 +109,39 @@ void NearestRow(const Tensor& x, const OuterTaps& outer, const DimTaps& last, in
   }
 }
 
+// sum[i] += weight * (the last dimension's taps of column i).
+template <typename T, int kTaps>
+struct AddTaps {
+  using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
+  SLUICE_INLINE static void Run(const T* in, const int64_t* position, const float* tap_weight, int64_t n, float weight,
+                                Sum* sum) {
+    for (int64_t i = 0; i < n; ++i) {
+      Sum row = 0;
+      for (int t = 0; t < kTaps; ++t) {
+        row += static_cast<Sum>(tap_weight[i * kTaps + t]) * static_cast<Sum>(ToMath(in[position[i * kTaps + t]]));
+      }
+      sum[i] += static_cast<Sum>(weight) * row;
+    }
+  }
+};
+
 template <typename T>
 void WeightedRow(const Tensor& x, const OuterTaps& outer, const DimTaps& last, int64_t width, T* out) {
-  using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
+  using Sum = typename AddTaps<T, 1>::Sum;
   for (int64_t first = 0; first < width; first += kColumns) {
     const int64_t n = std::min(kColumns, width - first);
     Sum sum[kColumns] = {};
     for (int64_t c = 0; c < outer.combinations; ++c) {
       float weight;
       const T* in = x.as<const T>() + outer.Offset(c, &weight);
-      for (int64_t i = 0; i < n && weight != 0; ++i) {
-        const int64_t tap = (first + i) * last.taps;
-        Sum row = 0;
-        for (int t = 0; t < last.taps; ++t) {
-          row += static_cast<Sum>(last.weight[tap + t]) * static_cast<Sum>(ToMath(in[last.position[tap + t]]));
-        }
-        sum[i] += static_cast<Sum>(weight) * row;
+      const int64_t* position = last.position + first * last.taps;
+      const float* tap_weight = last.weight + first * last.taps;
+      if (weight == 0) {
+        continue;
       }
+      last.taps == 1   ? AtLevel<AddTaps<T, 1>>(in, position, tap_weight, n, weight, &sum[0])
+      : last.taps == 2 ? AtLevel<AddTaps<T, 2>>(in, position, tap_weight, n, weight, &sum[0])
+                       : AtLevel<AddTaps<T, 4>>(in, position, tap_weight, n, weight, &sum[0]);
     }
     for (int64_t i = 0; i < n; ++i) {
       if constexpr (kIsFloat<T>) {
