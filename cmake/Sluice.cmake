@@ -3,6 +3,7 @@
 #   sluice_library(NAME SRCS a.cpp b.cpp DEPS x y)        runtime half, no MLIR
 #   sluice_mlir_library(NAME SRCS ... DEPS ...)           compiler half, shares one precompiled header
 #   sluice_tool(NAME SRCS ... DEPS ...)                   an executable in build/bin
+#   sluice_runtime_tool(NAME SRCS ... DEPS ...)           one that needs only glibc at run time
 #   sluice_test(NAME SRCS ... DEPS ...)                   one gtest executable a folder
 include(CMakeParseArguments)
 
@@ -22,6 +23,16 @@ set(CMAKE_CXX_FLAGS_DEV "-O2")
 set(CMAKE_C_FLAGS_DEV "-O2")
 
 find_package(absl REQUIRED)
+# Debian's package names the shared libraries; the release tools need only glibc, so take the archives beside them.
+file(STRINGS ${absl_DIR}/abslTargets.cmake absl_targets REGEX "^add_library\\(absl::[a-z0-9_]+ SHARED")
+foreach(line ${absl_targets})
+  string(REGEX MATCH "absl::[a-z0-9_]+" target ${line})
+  get_target_property(location ${target} IMPORTED_LOCATION_NONE)
+  string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${location}")
+  if(EXISTS "${archive}")
+    set_target_properties(${target} PROPERTIES IMPORTED_LOCATION_NONE "${archive}")
+  endif()
+endforeach()
 find_package(Threads REQUIRED)
 
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
@@ -40,6 +51,13 @@ function(sluice_tool name)
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${A_SRCS})
   target_link_libraries(${name} PRIVATE ${A_DEPS})
+endfunction()
+
+# A tool of the runtime half: needs nothing beyond glibc where it runs.
+function(sluice_runtime_tool name)
+  sluice_tool(${name} ${ARGN})
+  target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,--as-needed)
+  install(TARGETS ${name} DESTINATION bin)
 endfunction()
 
 function(sluice_test name)

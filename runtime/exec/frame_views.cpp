@@ -55,7 +55,7 @@ bool Frame::FillView(uint32_t index) {
   if (elements == 0) {
     offset = 0;
     base = 0;  // an empty view has no place of its own
-  } else if (view.layout == kernels::Layout::kRowMajor) {
+  } else {     // a packed weight has at least its logical elements
     const int64_t last = offset + (view.dense ? elements : reach + 1);
     if (base + (last * bits + 7) / 8 > root.bytes) {
       return false;

@@ -4,6 +4,7 @@
 #define SLUICE_RUNTIME_EXEC_WEIGHTS_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,12 +24,13 @@ class Weights {
  private:
   friend absl::StatusOr<Weights> BindWeights(const artifact::Artifact&, const std::string&, ThreadPool&);
   std::vector<WeightBytes> bytes_;
+  std::unique_ptr<Counters> counters_ = std::make_unique<Counters>();  // of owned_, at a fixed address
   std::vector<Block> owned_;
 };
 
-// `source`: "" for the artifact's own; a model file (weight files are looked for beside it), "random" or "random:SEED"
-// for a stripped artifact.  Errors: kFailedPrecondition (stripped and no source, or the other way round), kNotFound,
-// kInvalidArgument (a file of another size), kResourceExhausted.
+// `source`: where the weights come from that the artifact does not hold: a model file (the files with its weights are
+// looked for beside it), "random" or "random:SEED"; "" for nowhere.  Errors: kFailedPrecondition (stripped and no
+// source), kNotFound, kInvalidArgument (a file of another size), kResourceExhausted.
 absl::StatusOr<Weights> BindWeights(const artifact::Artifact& artifact, const std::string& source, ThreadPool& pool);
 
 }  // namespace sluice::exec
