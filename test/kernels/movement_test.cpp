@@ -1,6 +1,8 @@
 // copy, transpose, broadcast, reverse, tile, slice, concat, pad and iota, by index arithmetic.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <numeric>
 
@@ -96,6 +98,50 @@ TEST(Copy, StridedOnBothSides) {
         }
       }
     }
+  }
+}
+
+// Views of every kind: dimensions permuted, cut, of size 0 and 1, repeated, on either side.
+TEST(Copy, RandomViews) {
+  std::mt19937 random(11);
+  const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
+  for (int round = 0; round < 400; ++round) {
+    const DType t = std::array{DType::kF32, DType::kF16, DType::kU8, DType::kI64}[below(4)];
+    const int rank = static_cast<int>(below(6));
+    Sizes sizes, from, to;
+    std::vector<int> order(rank);
+    for (int d = 0; d < rank; ++d) {
+      sizes.push_back(below(20) == 0 ? 0 : 1 + below(below(4) == 0 ? 40 : 5));
+      from.push_back(sizes[d] + below(3));
+      to.push_back(sizes[d] + below(3));
+      order[d] = d;
+    }
+    const HostTensor in = Numbered(t, from);
+    HostTensor whole(t, to);
+    HostTensor x = in, y = whole;
+    for (int d = 0; d < rank; ++d) {
+      x = x.Slice(d, below(from[d] - sizes[d] + 1), sizes[d]);
+      y = y.Slice(d, below(to[d] - sizes[d] + 1), sizes[d]);
+      x.view().strides[d] = below(6) == 0 ? 0 : x.view().strides[d];
+    }
+    std::shuffle(order.begin(), order.end(), random);
+    x = x.Transposed(order);
+    y = y.Transposed(order);
+    ASSERT_TRUE(Launch(*FindCpuKernel("copy"), {}, {x}, {y}, 1 + static_cast<int>(below(3))).ok());
+    std::vector<double> want(whole.Values().size());
+    const int64_t in_offset = static_cast<const uint8_t*>(x.view().data) - in.bytes().data();
+    const int64_t out_offset = static_cast<const uint8_t*>(y.view().data) - whole.bytes().data();
+    const int64_t width = BitWidth(t) / 8;
+    for (int64_t i = 0; i < x.view().elements(); ++i) {
+      int64_t rest = i, at = in_offset / width, to_at = out_offset / width;
+      for (int d = rank - 1; d >= 0; --d) {
+        at += rest % x.view().sizes[d] * x.view().strides[d];
+        to_at += rest % x.view().sizes[d] * y.view().strides[d];
+        rest /= x.view().sizes[d];
+      }
+      want[to_at] = in.Get(at);
+    }
+    ASSERT_EQ(whole.Values(), want) << "round " << round;
   }
 }
 
