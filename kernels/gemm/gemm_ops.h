@@ -63,10 +63,8 @@ struct QuantArgs {
 enum class WType : uint8_t { kF32 = 0, kF16 = 1, kBF16 = 2 };
 
 struct GemmOps {
-  int lanes;
   int tile_rows;  // largest `rows` of tile(): 14 or 6
   int dot_rows;
-  int dot_cols;
   int conv_rows;   // largest `rows` of conv_tile(): divides no panel of 16 evenly on AVX2 (6 6 4), 8 8 on AVX-512
   int conv_tiles;  // tiles conv_tile() takes at once
   // Tiles that a group should have for that many rows, ≤ 4: tile() is fastest when given groups of this size.

@@ -186,10 +186,8 @@ int GroupTilesOf(int rows) { return GroupTiles(rows); }
 
 extern const GemmOps kGemm;
 const GemmOps kGemm = {
-    .lanes = kLanes,
     .tile_rows = kTileRows,
     .dot_rows = kDotRows,
-    .dot_cols = kDotCols,
     .conv_rows = kConvRows,
     .conv_tiles = kConvTiles,
     .group_tiles = GroupTilesOf,
