@@ -195,7 +195,6 @@ class Matcher {
     match_.scores = {};
     match_.scale = 1;
     match_.softcap = 0;
-    match_.guarded = false;
     if (four) {
       f.batch = elements_.size(four, 0);
       f.heads = elements_.size(four, 1);
@@ -226,7 +225,6 @@ class Matcher {
     while (value != match_.softmax.getResult()) {
       if (Value weights = guardedWeights(elements_, value)) {
         value = weights;
-        match_.guarded = true;
       } else if (isFloatCast(value.getDefiningOp())) {
         value = value.getDefiningOp()->getOperand(0);
       } else if (isView(value.getDefiningOp())) {

@@ -32,7 +32,6 @@ struct AttentionMatch {
   Expr d = nullptr, e = nullptr;  // positions in a head of q, k and of v
   Poly width, valueWidth;
   double scale = 1, softcap = 0;
-  bool guarded = false;  // rows without keys are set to zero
   SmallVector<MaskTerm> terms;
   Indices scoresAt, outputLead;  // position in `scores`, leading dimensions of `output`, in the frame's indices
 };

@@ -54,7 +54,7 @@ struct MaskOperands {
 };
 
 FailureOr<MaskOperands> buildMask(AttentionBuilder& build, MLIRContext* context, ArrayRef<MaskTerm> terms,
-                                  const MaskMeaning& proven, bool guarded) {
+                                  const MaskMeaning& proven) {
   MaskMeaning meaning = proven;
   MaskOperands result;
   AttentionBuilder::Added added = build.added(terms, meaning);
@@ -71,7 +71,8 @@ FailureOr<MaskOperands> buildMask(AttentionBuilder& build, MLIRContext* context,
   result.bias = added.bias;
   result.slopes = added.slopes;
   result.pattern = nn::PatternAttr::get(context, meaning.causal, meaning.window);
-  if (!guarded && meaning.finite) {
+  // A guard against NaN does nothing for rows of finite numbers.
+  if (meaning.proven && meaning.finite) {
     result.emptyRows = nn::EmptyRows::Uniform;
   }
   if (!meaning.proven) {
@@ -121,7 +122,7 @@ bool raiseDecomposed(const AttentionMatch& match, FunctionState& state) {
   if (headsOf(k.value) != headsOf(v.value)) {
     return missed("keys and values are repeated differently");
   }
-  auto mask = buildMask(build, builder.getContext(), match.terms, state.meaning(f, match.terms), match.guarded);
+  auto mask = buildMask(build, builder.getContext(), match.terms, state.meaning(f, match.terms));
   if (failed(mask)) {
     return missed("what is added to the scores is no [batch, heads, queries, keys]");
   }
@@ -183,7 +184,7 @@ void refineAttention(nn::AttentionOp op, FunctionState& state) {
   for (int d = 0; d < 4; ++d) {
     term.at.push_back(extent(op.getBias(), d).constant() == 1 ? elements.context().constant(0) : indices[d]);
   }
-  auto mask = buildMask(build, builder.getContext(), {term}, state.meaning(f, {term}), /*guarded=*/false);
+  auto mask = buildMask(build, builder.getContext(), {term}, state.meaning(f, {term}));
   if (failed(mask)) {
     remark::missed(op.getLoc(), remarkOpts()) << "bias kept: it has no [batch, heads, queries, keys]";
     return;

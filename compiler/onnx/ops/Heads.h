@@ -33,7 +33,7 @@ Tensor attention(OpContext& op, const AttentionParts& parts);
 // past and new along axis 2, as both the present state and what the queries see; `now` alone without a past.
 Tensor appendState(OpContext& op, const Tensor& past, const Tensor& now);
 
-// A bool mask (true = attend) as a bias of 0 and the type's lowest number.
+// A bool mask (true = attend) as a bias of 0 and -inf: a query that sees no key gives zero.
 Tensor biasOfMask(OpContext& op, const Tensor& mask, Type element);
 // A tensor of rank 2 or 3 as rank 4, aligned at the end; sizes stay 1 where they are broadcast.
 Tensor asRank4(OpContext& op, const Tensor& x);

@@ -60,10 +60,7 @@ Tensor appendState(OpContext& op, const Tensor& past, const Tensor& now) {
 
 Tensor biasOfMask(OpContext& op, const Tensor& mask, Type element) {
   TensorBuilder& t = op.t();
-  auto lowest = APFloat::getLargest(cast<FloatType>(element).getFloatSemantics(), true);
-  bool inexact;
-  lowest.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &inexact);
-  return t.select(mask, t.number(0, element), t.number(lowest.convertToDouble(), element));
+  return t.select(mask, t.number(0, element), t.number(-INFINITY, element));
 }
 
 Tensor asRank4(OpContext& op, const Tensor& x) {
