@@ -130,6 +130,7 @@ absl::Status Run(const LaunchArgs& args) {
     AttentionPlain(p, args.pool);
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(CheckKernelFloats("attention", args.ins.first(3)));
   AttentionRun run(p, args);
   run.ShouldRunApart() ? run.Apart() : run.Together();
   return absl::OkStatus();

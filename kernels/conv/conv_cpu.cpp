@@ -67,6 +67,7 @@ absl::Status Run(Kind kind, const LaunchArgs& args) {
     RunF64(kind, p, args);
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(CheckKernelFloats("conv", args.ins));
   uint8_t* at = static_cast<uint8_t*>(args.workspace);
   const float* x32 = AsF32(&x, XBytes(x), args.pool, at);
   const float* bias = AsF32(Bias(args.ins), BiasBytes(Bias(args.ins)), args.pool, at);

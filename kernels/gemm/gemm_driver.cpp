@@ -289,6 +289,15 @@ const GemmOps& Gemm() {
   return ops;
 }
 
+absl::Status CheckKernelFloats(const char* kernel, std::span<const Tensor> tensors) {
+  for (const Tensor& t : tensors) {
+    if (t.present() && !IsKernelFloat(t.dtype)) {
+      return absl::UnimplementedError(absl::StrCat(kernel, ": no kernel for elements of type ", Name(t.dtype)));
+    }
+  }
+  return absl::OkStatus();
+}
+
 WType WTypeOf(DType type) {
   return type == DType::kF16 ? WType::kF16 : type == DType::kBF16 ? WType::kBF16 : WType::kF32;
 }

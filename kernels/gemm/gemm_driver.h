@@ -56,6 +56,11 @@ struct Panels {
   int64_t count;
 };
 
+// The types the micro-kernels read and write.
+constexpr bool IsKernelFloat(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
+// kUnimplemented, naming the kernel, unless every present tensor is f32, f16 or bf16.
+absl::Status CheckKernelFloats(const char* kernel, std::span<const Tensor> tensors);
+
 constexpr int64_t AlignUp(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 WType WTypeOf(DType type);
 // y[i] = x[i * stride] as f32, i < n; x is f32, f16 or bf16.

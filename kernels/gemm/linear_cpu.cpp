@@ -46,6 +46,7 @@ absl::Status Run(const LaunchArgs& args) {
       GemmPlain<int64_t, int64_t, int64_t>(p, args.pool);
       break;
     default:
+      RETURN_IF_ERROR(CheckKernelFloats("linear", args.ins));
       GemmRun(p, args.workspace, args.pool);
   }
   return absl::OkStatus();

@@ -248,6 +248,8 @@ class QuantRun {
 };
 
 absl::Status Run(const LaunchArgs& args) {
+  RETURN_IF_ERROR(CheckKernelFloats("linear_q", args.ins.first(1)));
+  RETURN_IF_ERROR(CheckKernelFloats("linear_q: scale", args.ins.subspan(2, 1)));
   QuantRun(args).Run();
   return absl::OkStatus();
 }

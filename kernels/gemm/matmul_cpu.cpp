@@ -89,6 +89,7 @@ absl::Status Run(const LaunchArgs& args) {
       Bytes(p, args.pool);
       break;
     default:
+      RETURN_IF_ERROR(CheckKernelFloats("matmul", args.ins));
       GemmRun(p, args.workspace, args.pool);
   }
   return absl::OkStatus();

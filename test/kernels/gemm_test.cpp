@@ -97,6 +97,13 @@ TEST(Linear, RowsDoNotDependOnBatchOrThreads) {
   }
 }
 
+TEST(Linear, NamesATypeItCannotRead) {
+  const HostTensor x(DType::kU8, {2, 4}), w(DType::kU8, {3, 4}), y(DType::kU8, {2, 3});
+  const absl::Status status = Launch(*FindCpuKernel("linear"), {}, {x, w}, {y});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message(), "linear: no kernel for elements of type ui8");
+}
+
 enum class BForm { kDense, kTransposedView, kTransposeAttribute, kNeitherContiguous };
 
 void CheckMatmul(DType type, std::vector<int64_t> batch, int64_t m, int64_t n, int64_t k, BForm form, bool a_view,
