@@ -29,36 +29,59 @@ PackResult Finish(std::span<const PackBuffer> buffers, const Problem& problem, c
   return r;
 }
 
-// Runs the exact search at capacities between the goal and the best peak: the goal first, which is often reached, then
-// halfway between what failed and what is known to fit.  Several orders take turns, their share of work doubling.
-void Search(const Problem& problem, int64_t goal, int64_t work, Placement* best) {
-  constexpr uint64_t kOrders = 8;
-  constexpr int64_t kFirstShare = 1 << 20;
-  int64_t failed = goal - 1;
-  while (work > 0 && best->peak > failed + 1) {
-    const int64_t capacity = failed < goal ? goal : failed + (best->peak - failed) / 2;
-    int64_t budget = failed < goal ? work / 2 + 1 : work / 4 + 1;
-    work -= budget;
-    bool found = false;
-    bool impossible = false;
-    Placement placement;
-    for (int64_t share = kFirstShare; budget > 0 && !found && !impossible; share *= 2) {
-      for (uint64_t seed = 0; seed < kOrders && budget > 0 && !found && !impossible; ++seed) {
-        int64_t part = std::min(budget, share);
-        budget -= part;
-        found = SearchPlacement(problem, capacity, seed, &part, &placement);
-        impossible = !found && part >= 0;
-        budget += part;
+// The exact search at one capacity after another.
+class CapacitySearch {
+ public:
+  CapacitySearch(const Problem& problem, int64_t goal, Placement* best)
+      : problem_(problem), goal_(goal), best_(*best), blame_(problem.buffers.size(), 0.0) {}
+
+  // In rounds of doubling work: half of it for the goal, which is often reached; half for lowering the best peak,
+  // halfway to what failed in this round.
+  void Run(int64_t work) {
+    constexpr int64_t kFirstRound = 32;  // of the work
+    for (int64_t round = work / kFirstRound + 1; work > 0 && best_.peak > goal_; round *= 2) {
+      round = std::min(round, work);
+      work -= round;
+      if (Attempt(goal_, round / 2)) {
+        return;
+      }
+      int64_t failed = goal_;
+      for (int part = 0; part < 4 && best_.peak - failed > 1; ++part) {
+        const int64_t capacity = failed + (best_.peak - failed) / 2;
+        failed = Attempt(capacity, round / 8) ? failed : capacity;
       }
     }
-    work += budget;
-    if (found) {
-      *best = placement;
-    } else {
-      failed = capacity;
-    }
   }
-}
+
+ private:
+  // Orders take turns, their share of work doubling.
+  bool Attempt(int64_t capacity, int64_t work) {
+    constexpr uint64_t kOrders = 8;
+    constexpr int64_t kFirstShare = 1 << 20;
+    Placement placement;
+    for (int64_t share = kFirstShare; work > 0; share *= 2) {
+      for (uint64_t seed = 0; seed < kOrders && work > 0; ++seed) {
+        int64_t part = std::min(work, share);
+        work -= part;
+        if (SearchPlacement(problem_, capacity, seed + (seed < kOrders / 2 ? 0 : blurred_++), &blame_, &part,
+                            &placement)) {
+          best_ = placement;
+          return true;
+        }
+        if (part >= 0) {
+          return false;  // the whole tree was searched
+        }
+      }
+    }
+    return false;
+  }
+
+  const Problem& problem_;
+  const int64_t goal_;
+  Placement& best_;
+  std::vector<double> blame_;
+  uint64_t blurred_ = 0;  // seeds of blurred orders used so far
+};
 
 }  // namespace
 
@@ -72,7 +95,9 @@ PackResult Pack(std::span<const PackBuffer> buffers, const PackOptions& options)
   Placement placed;
   for (const std::vector<int>& order : GreedyOrders(problem)) {
     for (Fit fit : {Fit::kFirst, Fit::kBest}) {
-      if (best.peak > goal && placer.Place(order, fit, best.peak, &placed)) {
+      // Best fit seldom wins; who has no time for a search has none for it.
+      const bool tried = fit == Fit::kFirst || options.effort > 0;
+      if (tried && best.peak > goal && placer.Place(order, fit, best.peak, &placed)) {
         std::swap(best, placed);
         best_order = order;
       }
@@ -81,10 +106,10 @@ PackResult Pack(std::span<const PackBuffer> buffers, const PackOptions& options)
   const bool hopeless = options.capacity > 0 && options.capacity < problem.lower_bound;
   if (options.effort > 0 && best.peak > goal && !hopeless) {
     const int64_t work = std::min<int64_t>(options.effort, kMaxEffort) * kWorkPerEffort;
-    const bool exact = problem.count() <= kMaxExact;
-    ImproveOrder(problem, goal, exact ? work / 4 : work, &best_order, &best);
+    const bool exact = problem.count() <= kMaxExact && problem.listed();
+    ImproveOrder(problem, goal, exact ? work / 8 : work, &best_order, &best);
     if (exact) {
-      Search(problem, goal, work - work / 4, &best);
+      CapacitySearch(problem, goal, &best).Run(work - work / 8);
     }
   }
   return Finish(buffers, problem, best);

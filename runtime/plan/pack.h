@@ -19,19 +19,19 @@ namespace sluice::plan {
 struct PackBuffer {
   int64_t lower = 0;  // alive in [lower, upper)
   int64_t upper = 0;
-  int64_t size = 0;   // bytes; 0 takes no place
+  int64_t size = 0;  // bytes; 0 takes no place
 };
 
 struct PackOptions {
-  int64_t alignment = 1;   // of every offset; sizes are rounded up to it
-  int64_t effort = 0;      // about microseconds of search; 0: greedy orders only (what the runtime uses)
-  int64_t capacity = 0;    // stop as soon as the peak fits, or cannot; 0: none
+  int64_t alignment = 1;  // of every offset; sizes are rounded up to it
+  int64_t effort = 0;     // about microseconds of search; 0: greedy orders only (what the runtime uses)
+  int64_t capacity = 0;   // stop as soon as the peak fits, or cannot; 0: none
 };
 
 struct PackResult {
   std::vector<int64_t> offsets;  // one a buffer, in input order
   int64_t peak = 0;
-  int64_t lower_bound = 0;       // largest sum of sizes alive at one time
+  int64_t lower_bound = 0;  // largest sum of sizes alive at one time
 };
 
 PackResult Pack(std::span<const PackBuffer> buffers, const PackOptions& options);

@@ -10,24 +10,36 @@ namespace {
 
 constexpr int64_t kMaxConflicts = 4 << 20;  // 16 MB of indices; beyond, orders are few and conflicts found by scanning
 
-// Numbers the times; sections that no buffer's end or beginning separates are one.
-void NumberTimes(Problem* p, std::span<const PackBuffer> buffers) {
-  std::vector<int64_t> times;
-  times.reserve(p->buffers.size() * 2);
+// Numbers the sections that matter: those at whose beginning something begins and at whose end something ends.  The
+// buffers alive in any other are also alive together in a neighbour.
+void NumberSections(Problem* p, std::span<const PackBuffer> buffers) {
+  std::vector<int64_t> begins;
+  std::vector<int64_t> ends;
   for (const Problem::Buffer& b : p->buffers) {
-    times.push_back(buffers[b.input].lower);
-    times.push_back(buffers[b.input].upper);
+    begins.push_back(buffers[b.input].lower);
+    ends.push_back(buffers[b.input].upper);
   }
-  std::sort(times.begin(), times.end());
-  times.erase(std::unique(times.begin(), times.end()), times.end());
-  const auto number = [&](int64_t t) {
-    return static_cast<int>(std::lower_bound(times.begin(), times.end(), t) - times.begin());
+  std::sort(begins.begin(), begins.end());
+  std::sort(ends.begin(), ends.end());
+  // A section is known by the last time something begins before the next end.
+  std::vector<int64_t> starts;
+  for (size_t b = 0, e = 0; b < begins.size();) {
+    while (ends[e] <= begins[b]) {
+      ++e;
+    }
+    while (b < begins.size() && begins[b] < ends[e]) {
+      ++b;
+    }
+    starts.push_back(begins[b - 1]);
+  }
+  const auto first_at = [&](int64_t t) {
+    return static_cast<int>(std::lower_bound(starts.begin(), starts.end(), t) - starts.begin());
   };
   for (Problem::Buffer& b : p->buffers) {
-    b.lower = number(buffers[b.input].lower);
-    b.upper = number(buffers[b.input].upper);
+    b.lower = first_at(buffers[b.input].lower);
+    b.upper = first_at(buffers[b.input].upper);
   }
-  p->sections = times.empty() ? 0 : static_cast<int>(times.size()) - 1;
+  p->sections = static_cast<int>(starts.size());
 }
 
 // Largest sum of sizes in a section, and the conflict lists.
@@ -95,7 +107,7 @@ Problem MakeProblem(std::span<const PackBuffer> buffers, int64_t alignment) {
       p.buffers.push_back({0, 0, size, static_cast<int>(i)});
     }
   }
-  NumberTimes(&p, buffers);
+  NumberSections(&p, buffers);
   FindConflicts(&p);
   return p;
 }

@@ -1,7 +1,7 @@
 // The parts of Pack(); private to runtime/plan/pack*.cpp.
 //
-// A Problem is the caller's buffers without those that take no place, sizes rounded up, times numbered 0, 1, 2 …:
-// *sections*, the spans between two neighbouring times at which something begins or ends.
+// A Problem is the caller's buffers without those that take no place, sizes rounded up, lives counted in *sections*:
+// the moments at which no more is alive a little earlier or later (the maximal cliques of the conflict graph).
 #ifndef SLUICE_RUNTIME_PLAN_PACK_INTERNAL_H_
 #define SLUICE_RUNTIME_PLAN_PACK_INTERNAL_H_
 
@@ -70,8 +70,9 @@ std::vector<std::vector<int>> GreedyOrders(const Problem& problem);
 //
 // Looks for a placement with peak <= capacity by branch and bound over canonical placements, until `*work` is used up
 // (then it is negative).  True when it found one; false with work left: there is none.  `seed` chooses which buffers
-// go first.
-bool SearchPlacement(const Problem& problem, int64_t capacity, uint64_t seed, int64_t* work, Placement* out);
+// go first; `blame` (one number a buffer) remembers failures from call to call.  Conflicts must be listed.
+bool SearchPlacement(const Problem& problem, int64_t capacity, uint64_t seed, std::vector<double>* blame, int64_t* work,
+                     Placement* out);
 
 // Lowers `best` by moving buffers in the order the greedy placer gets.  Stops at `goal` or when `work` is used up.
 // `order` is the order that gave `best`, and the one that gives the result.

@@ -19,7 +19,7 @@ struct Options {
   std::string output;
   int64_t capacity = 0;
   int64_t alignment = 1;
-  int64_t effort = 4'000'000;  // two to ten seconds
+  int64_t effort = 6'000'000;  // some five seconds
   bool json = false;
   bool quiet = false;
 };
