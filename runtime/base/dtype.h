@@ -31,12 +31,30 @@ enum class DType : uint8_t {
 // Bits of one element; 4 for the int4 types, 8 for kBool.  0 for kUndefined.
 constexpr int BitWidth(DType t) {
   switch (t) {
-    case DType::kF64: case DType::kI64: case DType::kU64: return 64;
-    case DType::kF32: case DType::kI32: case DType::kU32: return 32;
-    case DType::kF16: case DType::kBF16: case DType::kI16: case DType::kU16: return 16;
-    case DType::kU8: case DType::kI8: case DType::kBool: case DType::kF8E4M3FN: case DType::kF8E5M2: return 8;
-    case DType::kU4: case DType::kI4: return 4;
-    case DType::kUndefined: return 0;
+    case DType::kF64:
+    case DType::kI64:
+    case DType::kU64:
+      return 64;
+    case DType::kF32:
+    case DType::kI32:
+    case DType::kU32:
+      return 32;
+    case DType::kF16:
+    case DType::kBF16:
+    case DType::kI16:
+    case DType::kU16:
+      return 16;
+    case DType::kU8:
+    case DType::kI8:
+    case DType::kBool:
+    case DType::kF8E4M3FN:
+    case DType::kF8E5M2:
+      return 8;
+    case DType::kU4:
+    case DType::kI4:
+      return 4;
+    case DType::kUndefined:
+      return 0;
   }
   return 0;
 }

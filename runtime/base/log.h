@@ -5,13 +5,13 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define SLUICE_CHECK(cond, ...)                                                                  \
-  do {                                                                                           \
-    if (!(cond)) {                                                                               \
+#define SLUICE_CHECK(cond, ...)                                                                            \
+  do {                                                                                                     \
+    if (!(cond)) {                                                                                         \
       std::fprintf(stderr, "%s:%d: internal error: %s" __VA_OPT__(": ") "%s\n", __FILE__, __LINE__, #cond, \
-                   ::sluice::internal::CheckText(__VA_ARGS__));                                  \
-      std::abort();                                                                              \
-    }                                                                                            \
+                   ::sluice::internal::CheckText(__VA_ARGS__));                                            \
+      std::abort();                                                                                        \
+    }                                                                                                      \
   } while (false)
 
 namespace sluice::internal {

@@ -18,11 +18,11 @@
 #define SLUICE_CONCAT_INNER(a, b) a##b
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                                     \
-  do {                                                            \
-    if (::absl::Status status_ = (expr); !status_.ok()) {         \
-      return status_;                                             \
-    }                                                             \
+#define RETURN_IF_ERROR(expr)                             \
+  do {                                                    \
+    if (::absl::Status status_ = (expr); !status_.ok()) { \
+      return status_;                                     \
+    }                                                     \
   } while (false)
 
 #define ASSIGN_OR_RETURN(lhs, expr) SLUICE_ASSIGN_OR_RETURN(SLUICE_CONCAT(status_or_, __LINE__), lhs, expr)

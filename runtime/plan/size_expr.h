@@ -42,7 +42,7 @@ using SymbolBounds = std::map<std::string, Interval>;  // symbol → interval; a
 
 class SizeExpr {
  public:
-  SizeExpr();  // 0
+  SizeExpr();                  // 0
   SizeExpr(int64_t constant);  // NOLINT: sizes are written as numbers everywhere
   static SizeExpr Symbol(std::string name);
   static absl::StatusOr<SizeExpr> Parse(const std::string& text);
@@ -64,7 +64,8 @@ class SizeExpr {
   bool IsConstant() const { return Constant().has_value(); }
   std::set<std::string> Symbols() const;
 
-  // The value under `values`.  kInvalidArgument names the first unbound symbol; kOutOfRange on overflow or division by 0.
+  // The value under `values`.  kInvalidArgument names the first unbound symbol; kOutOfRange on overflow or division by
+  // 0.
   absl::StatusOr<int64_t> Evaluate(const Bindings& values) const;
   // An interval that holds every value the expression takes when each symbol stays in its bounds (may be wider).
   Interval Bounds(const SymbolBounds& bounds) const;
