@@ -11,6 +11,9 @@
 namespace sluice::text {
 namespace {
 
+// Components are built by recursion over the file.
+constexpr size_t kMaxDepth = 100;
+
 // nlohmann's parser calls these; no exception is thrown on the way.
 class Builder {
  public:
@@ -65,6 +68,10 @@ class Builder {
     return true;
   }
   bool Open(JsonKind kind) {
+    if (open_.size() >= kMaxDepth) {
+      error = absl::StrCat("nested deeper than ", kMaxDepth);
+      return false;
+    }
     Add({.kind = kind});
     open_.push_back(doc_->nodes.size() - 1);
     return true;

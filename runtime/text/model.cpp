@@ -5,8 +5,8 @@
 namespace sluice::text {
 namespace {
 
-// A file's ids are not trusted to be dense: 64 Mi entries are far beyond any vocabulary.
-constexpr int64_t kMaxId = int64_t{1} << 26;
+// A file's ids are not trusted to be dense: 4 Mi entries are far beyond any vocabulary.
+constexpr int64_t kMaxId = int64_t{1} << 22;
 
 // A decimal number as serde_json (the library's JSON reader) rounds it: 19 digits as an integer, then one
 // multiplication or division by a power of ten.  Off by one bit from the nearest double now and then, and Unigram's

@@ -15,6 +15,17 @@ namespace {
 constexpr char kWord[] = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
 constexpr char kNotWord[] = "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
 
+// The control character that \t, \n … stand for; 0 for any other letter.
+char32_t ControlEscape(char32_t letter) {
+  static constexpr char kLetters[] = "tnrfvaeb", kControls[] = "\t\n\r\f\v\a\x1b\b";
+  for (int i = 0; kLetters[i] != 0; ++i) {
+    if (letter == static_cast<char32_t>(kLetters[i])) {
+      return static_cast<char32_t>(kControls[i]);
+    }
+  }
+  return 0;
+}
+
 // Something that matches exactly one character: a bracketed class, or an alternation where PCRE2 has none.
 std::string Bracket(const std::string& items, bool negated) {
   if (items.empty()) {
@@ -193,6 +204,9 @@ class Translator {
     }
     const size_t begin = pos_;
     const char32_t c = NextChar(in_, &pos_);
+    if (const char32_t control = ControlEscape(c); control != 0) {
+      return Escape{.literal = Literal(control)};
+    }
     auto set = [](const std::string& items, bool negated) { return Escape{items, negated, true, ""}; };
     switch (c) {
       case 'd':
@@ -207,22 +221,6 @@ class Translator {
       case 'w':
       case 'W':
         return set(NamedSet("word"), c == 'W');
-      case 't':
-        return Escape{.literal = Literal('\t')};
-      case 'n':
-        return Escape{.literal = Literal('\n')};
-      case 'r':
-        return Escape{.literal = Literal('\r')};
-      case 'f':
-        return Escape{.literal = Literal('\f')};
-      case 'v':
-        return Escape{.literal = Literal('\v')};
-      case 'a':
-        return Escape{.literal = Literal('\a')};
-      case 'e':
-        return Escape{.literal = Literal(0x1B)};
-      case 'b':
-        return Escape{.literal = Literal('\b')};
       case '0':
         return Escape{.literal = Literal(ReadNumber(8, 2))};
       case 'u':
@@ -280,6 +278,9 @@ class Translator {
 
   // A class, its "[" already read: unions of items and nested classes, joined by &&.
   absl::StatusOr<std::string> Class() {
+    if (++depth_ > kMaxClassDepth) {
+      return Error("classes nested too deep");
+    }
     const bool negated = Peek() == '^';
     pos_ += negated ? 1 : 0;
     std::vector<std::string> factors;  // of an intersection, each matching one character
@@ -314,6 +315,7 @@ class Translator {
       }
       RETURN_IF_ERROR(ClassItem(&items, &others));
     }
+    --depth_;
     if (factors.empty() && others.empty()) {
       return Bracket(items, negated);
     }
@@ -379,8 +381,11 @@ class Translator {
     return Escape{.literal = Literal(NextChar(in_, &pos_))};
   }
 
+  static constexpr int kMaxClassDepth = 50;
+
   absl::string_view in_;
   size_t pos_ = 0;
+  int depth_ = 0;  // of nested classes
   std::string out_;
   size_t atom_ = 0;             // where the last atom begins in out_
   std::vector<size_t> groups_;  // where the open groups begin

@@ -121,14 +121,53 @@ absl::StatusOr<int64_t> TopLogits(const LogitsRow& row, absl::Span<TokenLogit> t
   return size;
 }
 
+int64_t Sampler::KeepNucleus(int64_t size, float largest) {
+  auto weight = [&](const TokenLogit& t) {
+    return std::exp((static_cast<double>(t.logit) - largest) / params_.temperature);
+  };
+  auto begin = candidates_.begin();
+  double total = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    total += weight(candidates_[i]);
+  }
+  // Tokens below this sum to less than 1 - p, so the others hold the whole nucleus: only they need sorting.
+  const double floor = (1.0 - params_.top_p) * total / static_cast<double>(size);
+  size = std::partition(begin, begin + size, [&](const TokenLogit& t) { return weight(t) >= floor; }) - begin;
+  std::sort(begin, begin + size, Before);
+  double sum = 0;
+  int64_t kept = 0;
+  while (kept < size && (kept == 0 || sum < params_.top_p * total)) {
+    sum += weight(candidates_[kept++]);
+  }
+  return kept;
+}
+
+int32_t Sampler::Draw(double u, int64_t size, float largest) {
+  double total = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    weights_[i] = std::exp((static_cast<double>(candidates_[i].logit) - largest) / params_.temperature);
+    total += weights_[i];
+  }
+  double left = u * total;
+  int64_t last = 0;  // that has any probability, for when rounding uses the last sliver up
+  for (int64_t i = 0; i < size; ++i) {
+    left -= weights_[i];
+    if (left < 0) {
+      return candidates_[i].id;
+    }
+    last = weights_[i] > 0 ? i : last;
+  }
+  return candidates_[last].id;
+}
+
 absl::StatusOr<int32_t> Sampler::Sample(const LogitsRow& row) {
   RETURN_IF_ERROR(params_.Validate());
   const double u = UniformAt(params_.seed, step_++);
   if (params_.temperature == 0) {
     return GreedyToken(row);
   }
-  const bool restricted = (params_.top_k > 0 && params_.top_k < row.size) || params_.top_p < 1;
   candidates_.resize(static_cast<size_t>(std::max<int64_t>(row.size, 0)));
+  weights_.resize(candidates_.size());
   const int64_t k = params_.top_k > 0 ? std::min<int64_t>(params_.top_k, row.size) : row.size;
   int64_t size = 0;
   float largest = -std::numeric_limits<float>::infinity();
@@ -146,43 +185,12 @@ absl::StatusOr<int32_t> Sampler::Sample(const LogitsRow& row) {
   if (std::isinf(largest)) {  // one certain token (+inf), or none possible (-inf): no probabilities
     return GreedyToken(row);
   }
-  auto begin = candidates_.begin();
-  double total = 0;
-  auto weight = [&](const TokenLogit& t) {
-    return std::exp((static_cast<double>(t.logit) - largest) / params_.temperature);
-  };
-  weights_.resize(candidates_.size());
-  for (int64_t i = 0; i < size; ++i) {
-    total += weights_[i] = weight(candidates_[i]);
+  if (params_.top_p < 1) {
+    size = KeepNucleus(size, largest);
+  } else if (k < row.size) {
+    std::sort(candidates_.begin(), candidates_.begin() + size, Before);
   }
-  if (restricted) {
-    // Sorted only as far as the nucleus reaches: chunks double until they hold enough.
-    int64_t sorted = 0, kept = 0;
-    double sum = 0;
-    while (kept < size && (kept == 0 || sum < params_.top_p * total || params_.top_p == 1)) {
-      if (kept == sorted) {
-        sorted = std::min(size, std::max<int64_t>(64, 2 * sorted));
-        std::partial_sort(begin + kept, begin + sorted, begin + size, Before);
-      }
-      sum += weights_[kept] = weight(candidates_[kept]);
-      ++kept;
-    }
-    size = kept;
-    total = sum;
-  }
-  double left = u * total;
-  for (int64_t i = 0; i < size; ++i) {
-    left -= weights_[i];
-    if (left < 0) {
-      return candidates_[i].id;
-    }
-  }
-  // Rounding used the last sliver up: the last token that had any probability.
-  int64_t last = size - 1;
-  while (last > 0 && weights_[last] == 0) {
-    --last;
-  }
-  return candidates_[last].id;
+  return Draw(u, size, largest);
 }
 
 }  // namespace sluice::text

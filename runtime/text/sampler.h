@@ -61,6 +61,10 @@ class Sampler {
   absl::StatusOr<int32_t> Sample(const LogitsRow& row);
 
  private:
+  // top_p among the first `size` candidates: sorts and counts what stays.
+  int64_t KeepNucleus(int64_t size, float largest);
+  int32_t Draw(double u, int64_t size, float largest);
+
   SamplingParams params_;
   uint64_t step_ = 0;
   std::vector<TokenLogit> candidates_;

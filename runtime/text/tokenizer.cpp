@@ -16,6 +16,10 @@
 
 namespace sluice::text {
 
+namespace {
+constexpr int64_t kMaxPadding = int64_t{1} << 24;  // ids; beyond any context
+}  // namespace
+
 struct Tokenizer::Impl {
   absl::Status Init(const JsonField& root);
   absl::Status InitLimits(const JsonField& root);
@@ -77,6 +81,9 @@ absl::Status Tokenizer::Impl::InitLimits(const JsonField& root) {
       ASSIGN_OR_RETURN(pad_length, fixed.Integer());
     }
     ASSIGN_OR_RETURN(pad_multiple, padding.IntegerOr("pad_to_multiple_of", 0));
+    if (std::max(pad_length, pad_multiple) > kMaxPadding || std::min(pad_length, pad_multiple) < 0) {
+      return padding.Error(absl::StrCat("a length of ", pad_length, " or a multiple of ", pad_multiple));
+    }
     ASSIGN_OR_RETURN(int64_t id, padding.IntegerOr("pad_id", 0));
     ASSIGN_OR_RETURN(std::string direction, padding.StringOr("direction", "Right"));
     pad_id = static_cast<int32_t>(id);
@@ -177,8 +184,8 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::EncodeFitted(absl::string_view t
     }
   }
   ids = impl_->post_processor.Apply(std::move(ids), true);
-  size_t length = std::max(ids.size(), static_cast<size_t>(std::max<int64_t>(0, impl_->pad_length)));
-  if (const size_t multiple = static_cast<size_t>(std::max<int64_t>(0, impl_->pad_multiple)); multiple > 0) {
+  size_t length = std::max(ids.size(), static_cast<size_t>(impl_->pad_length));
+  if (const size_t multiple = static_cast<size_t>(impl_->pad_multiple); multiple > 0) {
     length = (length + multiple - 1) / multiple * multiple;
   }
   ids.insert(impl_->pad_left ? ids.begin() : ids.end(), length - ids.size(), impl_->pad_id);

@@ -56,6 +56,12 @@ TEST(Regex, RefusesByName) {
   }
 }
 
+TEST(Regex, RefusesDeepNesting) {
+  EXPECT_FALSE(Pattern::Regex(std::string(100000, '[')).ok());
+  EXPECT_FALSE(Pattern::Regex(std::string(100000, '(')).ok());
+  EXPECT_FALSE(Pattern::Regex(std::string(100000, '[') + "a" + std::string(100000, ']')).ok());
+}
+
 TEST(Regex, KnowsCharactersNewerThanPcre) {
   EXPECT_THAT(Parts(R"(\p{L}+)", "a\U00031350b."), ElementsAre("<a\U00031350b>", "."));
   EXPECT_THAT(Parts(R"(\p{Han})", "\U0002EBF0x"), ElementsAre("<\U0002EBF0>", "x"));

