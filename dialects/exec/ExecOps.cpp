@@ -123,9 +123,15 @@ unsigned KernelOp::getNumParams() {
   if (getGrid()) {
     note(*getGrid());
   }
-  for (Attribute sizes : getDims().value_or(ArrayAttr::get(getContext(), {}))) {
-    for (Attribute size : cast<ArrayAttr>(sizes)) {
-      note(cast<StringAttr>(size).getValue());
+  for (std::optional<ArrayAttr> lists : {getDims(), getStrides(), getOffsets()}) {
+    for (Attribute list : lists.value_or(ArrayAttr::get(getContext(), {}))) {
+      if (auto text = dyn_cast<StringAttr>(list)) {
+        note(text.getValue());
+        continue;
+      }
+      for (Attribute size : cast<ArrayAttr>(list)) {
+        note(cast<StringAttr>(size).getValue());
+      }
     }
   }
   walk([&](Operation* op) {
@@ -134,6 +140,30 @@ unsigned KernelOp::getNumParams() {
     }
   });
   return count;
+}
+
+// Strides spell each argument's dimensions, offsets each argument.
+static LogicalResult verifyStrides(KernelOp op) {
+  if (op.getStrides().has_value() != op.getOffsets().has_value()) {
+    return op.emitOpError("has strides and offsets, or neither");
+  }
+  if (!op.getStrides()) {
+    return success();
+  }
+  if (op.getStrides()->size() != op.getDims()->size() || op.getOffsets()->size() != op.getDims()->size()) {
+    return op.emitOpError("has strides of ") << op.getStrides()->size() << " tensors and offsets of "
+                                             << op.getOffsets()->size() << " for dims of " << op.getDims()->size();
+  }
+  for (auto [strides, dims] : llvm::zip(*op.getStrides(), *op.getDims())) {
+    auto list = dyn_cast<ArrayAttr>(strides);
+    if (!list || list.size() != cast<ArrayAttr>(dims).size()) {
+      return op.emitOpError("has strides ") << strides << " for dims " << dims;
+    }
+    if (failed(checkSizes(op, list))) {
+      return failure();
+    }
+  }
+  return checkSizes(op, *op.getOffsets());
 }
 
 static LogicalResult verifyGenerated(KernelOp op) {
@@ -157,6 +187,9 @@ static LogicalResult verifyGenerated(KernelOp op) {
     if (failed(checkSizes(op, list))) {
       return failure();
     }
+  }
+  if (failed(verifyStrides(op))) {
+    return failure();
   }
   if (op.getNumOuts() == 0 || op.getNumOuts() > body.getNumArguments()) {
     return op.emitOpError("yields ") << op.getNumOuts() << " tensors of " << body.getNumArguments() << " arguments";

@@ -223,16 +223,16 @@ def Exec_BufferOp : Exec_ProgramOp<"buffer"> {
   let description = [{
     ```mlir
     %x = exec.buffer input 0
-    %t = exec.buffer arena "4 * batch * seq" live [0, 2]
+    %t = exec.buffer arena bytes "4 * batch * seq" live [0, 2]
     %w = exec.buffer weight @w0
-    %c = exec.buffer constant dense<1.0> : tensor<4xf32>
+    %c = exec.buffer constant value dense<1.0> : tensor<4xf32>
     ```
     `live`: the first and last instruction that touches it (arena only).
   }];
   let arguments = (ins Exec_BufferKindAttr:$kind, OptionalAttr<FlatSymbolRefAttr>:$source, OptionalAttr<I64Attr>:$index,
       OptionalAttr<StrAttr>:$bytes, OptionalAttr<DenseI64ArrayAttr>:$live, OptionalAttr<ElementsAttr>:$value);
   let results = (outs Exec_Buffer:$result);
-  let assemblyFormat = "$kind ($source^)? ($index^)? ($bytes^)? (`live` $live^)? ($value^)? attr-dict";
+  let assemblyFormat = "$kind ($source^)? ($index^)? (`bytes` $bytes^)? (`live` $live^)? (`value` $value^)? attr-dict";
   let hasVerifier = 1;
 }
 

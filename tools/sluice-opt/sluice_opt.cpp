@@ -16,7 +16,10 @@
 #include "mlir/Transforms/Passes.h"
 #include "passes/fuse/Passes.h"
 #include "passes/memory/Passes.h"
+#include "passes/precision/Passes.h"
 #include "passes/raise/Passes.h"
+#include "passes/shard/Passes.h"
+#include "passes/sparsify/Passes.h"
 
 namespace {
 
@@ -46,6 +49,9 @@ int main(int argc, char** argv) {
                   mlir::tensor::TensorDialect, mlir::arith::ArithDialect, mlir::math::MathDialect>();
   mlir::registerTransformsPasses();
   mlir::sluice::raise::registerRaisePasses();
+  mlir::sluice::precision::registerPrecisionPasses();
+  mlir::sluice::sparsify::registerSparsifyPasses();
+  mlir::sluice::shard::registerShardPasses();
   mlir::sluice::fuse::registerFusePasses();
   mlir::sluice::memory::registerMemoryPasses();
   auto [input, output] = mlir::registerAndParseCLIOptions(argc, argv, "Sluice optimizer\n", registry);
