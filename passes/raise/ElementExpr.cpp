@@ -21,7 +21,21 @@ ElementExpr::ElementExpr(FunctionOpInterface func, nn::SizeAnalysis& sizes, Expr
   }
 }
 
-// "a == b" replaces a lone symbol, or becomes two facts; "a >= b" is a fact; "a != 1" says nothing linear.
+// The atom that divides every term of a polynomial.
+static std::optional<unsigned> commonFactor(const Poly& p) {
+  if (p.terms.empty()) {
+    return std::nullopt;
+  }
+  for (unsigned id : p.terms.begin()->first) {
+    if (llvm::all_of(p.terms, [&](const auto& term) { return llvm::is_contained(term.first, id); })) {
+      return id;
+    }
+  }
+  return std::nullopt;
+}
+
+// "a == b" replaces a lone symbol, or becomes two facts; "a >= b" is a fact; "a != 1" says nothing linear.  A product
+// that is zero, "past * seq == past", has a factor that is: past = 0 or seq = 1.
 void ElementExpr::assume(StringRef text) {
   for (StringRef relation : {"==", ">="}) {
     auto [left, right] = text.split(relation);
@@ -38,6 +52,12 @@ void ElementExpr::assume(StringRef text) {
         replaced_[context_.atom(*id).name] = value;
         return;
       }
+    }
+    if (auto factor = relation == "==" ? commonFactor(p - q) : std::nullopt) {
+      Poly rest = Poly::divide(p - q, Poly::atom(*factor)).first;
+      auto zero = [&](const Poly& x) { return context_.compare(Cmp::kEq, context_.number(x), context_.constant(0)); };
+      facts_.assume(context_.orOf(zero(Poly::atom(*factor)), zero(rest)));
+      return;
     }
     facts_.assumeNotPositive(q - p);
     if (relation == "==") {

@@ -55,8 +55,9 @@ class ElementExpr {
   std::optional<Expr> scatter(nn::ScatterNdOp op, const Indices& indices);
   std::optional<std::pair<Value, Indices>> gathered(Operation* op, const Indices& indices);
   std::optional<Indices> reshaped(nn::ReshapeOp op, const Indices& indices);
-  // An index of a gather: negative ones count from the end.  Nothing when its sign is not known.
-  std::optional<Expr> gatherIndex(Value indices, const Indices& at, const Poly& extent);
+  // An index of a gather, read for element `result`: negative ones count from the end.  Nothing when its sign is not
+  // known.
+  std::optional<Expr> gatherIndex(Value indices, const Indices& at, const Poly& extent, const Indices& result);
   Expr rounded(Expr x, Type type);
   void assume(StringRef text);
 

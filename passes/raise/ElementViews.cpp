@@ -62,13 +62,14 @@ std::optional<Indices> ElementExpr::reshaped(nn::ReshapeOp op, const Indices& in
   return source;
 }
 
-std::optional<Expr> ElementExpr::gatherIndex(Value indices, const Indices& at, const Poly& extent) {
+std::optional<Expr> ElementExpr::gatherIndex(Value indices, const Indices& at, const Poly& extent,
+                                             const Indices& result) {
   bool known = true;
   Expr index = context_.map(element(indices, at), [&](const Poly& p) -> Expr {
-    if (facts_.proveNonNegative(p)) {
+    if (facts_.proveLe(Poly(0), p, result)) {
       return context_.number(p);
     }
-    known &= facts_.proveLe(p, Poly(-1));
+    known &= facts_.proveLe(p, Poly(-1), result);
     return context_.number(p + extent);
   });
   return known ? std::optional(index) : std::nullopt;
@@ -81,7 +82,7 @@ std::optional<std::pair<Value, Indices>> ElementExpr::gathered(Operation* op, co
   if (auto gather = dyn_cast<nn::GatherOp>(op)) {
     size_t axis = gather.getAxis();
     Indices at(indices.begin() + axis, indices.begin() + axis + rankOf(where));
-    auto index = gatherIndex(where, at, size(data, axis));
+    auto index = gatherIndex(where, at, size(data, axis), indices);
     if (!index) {
       return std::nullopt;
     }
@@ -90,7 +91,7 @@ std::optional<std::pair<Value, Indices>> ElementExpr::gathered(Operation* op, co
     source.insert(source.end(), indices.begin() + axis + rankOf(where), indices.end());
   } else if (auto elements = dyn_cast<nn::GatherElementsOp>(op)) {
     source = indices;
-    auto index = gatherIndex(where, indices, size(data, elements.getAxis()));
+    auto index = gatherIndex(where, indices, size(data, elements.getAxis()), indices);
     if (!index) {
       return std::nullopt;
     }
@@ -106,7 +107,7 @@ std::optional<std::pair<Value, Indices>> ElementExpr::gathered(Operation* op, co
     for (size_t c = 0; c < static_cast<size_t>(*tuple); ++c) {
       Indices at(indices.begin(), indices.begin() + lead);
       at.push_back(context_.constant(static_cast<double>(c)));
-      auto index = gatherIndex(where, at, size(data, batch + c));
+      auto index = gatherIndex(where, at, size(data, batch + c), indices);
       if (!index) {
         return std::nullopt;
       }

@@ -23,7 +23,8 @@ void Facts::forgetBinary() {
 }
 
 bool Facts::admits(const std::function<double(unsigned)>& atoms) const {
-  return llvm::all_of(known_, [&](const Poly& p) { return context_.evaluate(p, atoms) <= 0; });
+  return llvm::all_of(known_, [&](const Poly& p) { return context_.evaluate(p, atoms) <= 0; }) &&
+         llvm::all_of(clauses_, [&](Expr clause) { return context_.evaluate(clause, atoms) != 0; });
 }
 
 bool Facts::nonNegative(unsigned id) const {
@@ -142,7 +143,21 @@ bool Facts::satisfiable(Expr boolean, std::vector<Poly>& path, int& budget) {
 bool Facts::valid(Expr boolean) {
   std::vector<Poly> path;
   int budget = 4096;
-  return !satisfiable(context_.notOf(boolean), path, budget);
+  Expr counterexample = context_.notOf(boolean);
+  for (Expr clause : clauses_) {
+    counterexample = context_.andOf(counterexample, clause);
+  }
+  return !satisfiable(counterexample, path, budget);
+}
+
+bool Facts::proveLe(const Poly& a, const Poly& b, ArrayRef<Expr> given) {
+  std::vector<Poly> constraints = {b - a + Poly(1)};
+  for (Expr index : given) {
+    if (index->kind == Node::kNumber && !index->poly.constant()) {
+      constraints.push_back(Poly(0) - index->poly);
+    }
+  }
+  return infeasible(std::move(constraints));
 }
 
 std::pair<Expr, Expr> Facts::divideFloor(const Poly& a, const Poly& b) {

@@ -22,6 +22,8 @@ class Facts {
 
   // p <= 0 holds.
   void assumeNotPositive(const Poly& p);
+  // A boolean holds; only `valid` uses it.
+  void assume(Expr boolean) { clauses_.push_back(boolean); }
   // Every whole element of these tensors is 0 or 1.
   void assumeBinary(Value value);
   void forgetBinary();
@@ -29,6 +31,8 @@ class Facts {
   bool proveLe(const Poly& a, const Poly& b) { return infeasible({b - a + Poly(1)}); }
   bool proveEqual(const Poly& a, const Poly& b) { return a == b || (proveLe(a, b) && proveLe(b, a)); }
   bool proveNonNegative(const Poly& p) { return proveLe(Poly(0), p); }
+  // a <= b where these positions exist, each in its range: 0 <= seq - 1 where a query in [0, seq) is given.
+  bool proveLe(const Poly& a, const Poly& b, ArrayRef<Expr> given);
   // True when the boolean holds for all values of its unknowns.
   bool valid(Expr boolean);
   // True when these values of the unknowns satisfy every assumption.
@@ -47,6 +51,7 @@ class Facts {
 
   ExprContext& context_;
   std::vector<Poly> known_;
+  std::vector<Expr> clauses_;
   std::vector<Value> binary_;
   std::map<std::vector<Poly>, bool> memo_;
 };

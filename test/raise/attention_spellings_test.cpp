@@ -209,6 +209,23 @@ TEST(AttentionSpellings, GivenAttentionWithBooleanMask) {
   expectCausalPadded(op, g);
 }
 
+// A causal mask [seq, seq] that is spread over past + seq keys: right when there is no past or one query.
+TEST(AttentionSpellings, MaskOfTheNewKeysOnly) {
+  for (bool assumed : {true, false}) {
+    Graph g("i64", /*namedTotal=*/false);
+    Value square = g.compare(P::sle, g.iota("seq"), g.reshape(g.iota("seq"), {"seq", "1"}));
+    Value key = g.binary<arith::MinSIOp>(g.iota("past + seq"), g.sub(g.size("seq"), g.constant(int64_t{1})));
+    if (assumed) {
+      g.func()->setAttr(nn::kAssumeAttr, g.builder().getStrArrayAttr({"past * seq == past"}));
+    }
+    g.attend(masked(g, g.logicalAnd(g.gather(square, key, 1), padding(g)), kLeast));
+    nn::AttentionOp op = g.raise();
+    ASSERT_TRUE(op) << g.text();
+    EXPECT_EQ(op.getPattern().getCausal(), assumed);
+    EXPECT_EQ(static_cast<bool>(op.getBias()), !assumed);
+  }
+}
+
 // Padding as a boolean input that is true for keys to leave out.
 TEST(AttentionSpellings, InvertedBooleanPadding) {
   Graph g("i1");
