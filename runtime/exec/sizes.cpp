@@ -120,6 +120,15 @@ bool Sizes::SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int
   return true;
 }
 
+bool Sizes::SolveByAssumption(uint32_t symbol) {
+  for (const AssumptionDesc& a : program_.assumptions) {
+    if (a.relation == 0 && SolveFor(symbol, a.left, 0, static_cast<int32_t>(a.right))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Symbols that are no dimension by themselves: from a dimension or an == assumption where they are the only unknown.
 absl::Status Sizes::Solve(std::span<const Tensor> inputs) {
   const std::vector<PortDesc>& ports = program_.main().inputs;
@@ -136,10 +145,7 @@ absl::Status Sizes::Solve(std::span<const Tensor> inputs) {
           solved = SolveFor(s, ports[i].sizes[d], inputs[i].sizes[d], -1);
         }
       }
-      for (size_t a = 0; a < program_.assumptions.size() && !solved; ++a) {
-        const AssumptionDesc& assumption = program_.assumptions[a];
-        solved = assumption.relation == 0 && SolveFor(s, assumption.left, 0, static_cast<int32_t>(assumption.right));
-      }
+      solved = solved || SolveByAssumption(s);
       progress = progress || solved;
       unknown = solved ? unknown : s;
     }
@@ -151,6 +157,47 @@ absl::Status Sizes::Solve(std::span<const Tensor> inputs) {
                                                         program_.symbols[unknown].name));
     }
   }
+}
+
+absl::Status Sizes::BindByName(const std::map<std::string, int64_t>& given) {
+  std::fill(known_.begin(), known_.end(), uint8_t{0});
+  std::string names;
+  for (uint32_t s = 0; s < symbols_.size(); ++s) {
+    if (program_.main_binds[s] != 0) {
+      absl::StrAppend(&names, names.empty() ? "" : ", ", program_.symbols[s].name);
+    }
+  }
+  const auto bind = [&](uint32_t symbol, int64_t value) {
+    known_[symbol] = 1;
+    symbols_[symbol] = value;
+  };
+  for (const auto& [name, value] : given) {
+    bool found = false;
+    for (uint32_t s = 0; s < symbols_.size(); ++s) {
+      if (program_.symbols[s].name == name && program_.main_binds[s] != 0) {
+        bind(s, value);
+        found = true;
+      }
+    }
+    if (!found) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("--dims: '%s' is no size of the model's inputs (they are %s)", name, names));
+    }
+  }
+  for (const StateDesc& state : program_.states) {
+    if (const int32_t symbol = program_.slot_symbol[state.length_before]; symbol >= 0 && known_[symbol] == 0) {
+      bind(static_cast<uint32_t>(symbol), 0);
+    }
+  }
+  for (int round = 0; round < 2; ++round) {  // what follows comes before what is made up
+    for (uint32_t s = 0; s < symbols_.size(); ++s) {
+      if (program_.main_binds[s] != 0 && known_[s] == 0 && !SolveByAssumption(s) && round == 1) {
+        bind(s, std::max<int64_t>(1, program_.symbols[s].min));
+      }
+    }
+  }
+  Evaluate();
+  return CheckAssumptions();
 }
 
 absl::Status Sizes::BindCall(const FunctionDesc& function, std::span<const Tensor> inputs) {

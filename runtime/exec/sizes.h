@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,6 +35,11 @@ class Sizes {
   // kInvalidArgument names the input and the dimension, the assumption, or the symbol.
   absl::Status Bind(std::span<const kernels::Tensor> inputs, std::span<const StateSizes> states);
 
+  // Binds the symbols of @main by name: those given, those that follow from `==` assumptions, and of the rest a state's
+  // length to 0 and all others to 1; evaluates.  For tools that make up inputs.  kInvalidArgument for a name that is no
+  // size of the inputs, or sizes that break an assumption or --dims.
+  absl::Status BindByName(const std::map<std::string, int64_t>& given);
+
   // Binds the symbols that only a call's arguments decide, evaluates, compares the rest.
   absl::Status BindCall(const FunctionDesc& function, std::span<const kernels::Tensor> inputs);
 
@@ -47,6 +53,7 @@ class Sizes {
 
  private:
   absl::Status Solve(std::span<const kernels::Tensor> inputs);
+  bool SolveByAssumption(uint32_t symbol);
   bool SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int32_t right);
   bool OnlyUnknown(uint32_t slot, uint32_t symbol) const;
   bool DependsOn(uint32_t slot, uint32_t symbol) const;
