@@ -1,0 +1,120 @@
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include "runtime/artifact/verify.h"
+#include "runtime/exec/decode.h"
+#include "runtime/exec/memory_plan.h"
+#include "tools/sluice-dump/dump.h"
+
+namespace sluice::tools {
+
+using artifact::List;
+
+void Dump::Kernels(JsonWriter* json) const {
+  std::map<int, std::set<std::string>> nodes;
+  std::map<int, int64_t> uses;
+  for (const fb::Function* function : List(fb().functions())) {
+    for (const fb::Instr* instr : List(function->instrs())) {
+      uses[instr->kernel()] += 1;
+      for (const flatbuffers::String* node : List(instr->nodes())) {
+        nodes[instr->kernel()].insert(node->str());
+      }
+    }
+  }
+  if (json != nullptr) {
+    json->Key("kernels").BeginArray();
+  }
+  for (int k = 0; k < List(fb().kernels()).size(); ++k) {
+    const fb::Kernel& kernel = *fb().kernels()->Get(k);
+    const std::string family = kernel.library() ? kernel.name()->str() : "generated";
+    if (json == nullptr) {
+      std::printf("%s (%s), %lld launches", kernel.name()->c_str(), kernel.library() ? "library" : "generated",
+                  static_cast<long long>(uses[k]));
+      for (const std::string& node : nodes[k]) {
+        std::printf("  %s", node.c_str());
+      }
+      std::printf("\n");
+      continue;
+    }
+    // Registers and shared memory are figures of GPU kernels; a CPU kernel has none.
+    json->BeginObject().Field("name", kernel.name()->str()).Field("family", family).Field("registers", 0);
+    json->Field("local_bytes", 0).Field("shared_bytes", 0).Field("launches", uses[k]);
+    json->Field("nodes", std::vector<std::string>(nodes[k].begin(), nodes[k].end())).EndObject();
+  }
+  if (json != nullptr) {
+    json->EndArray();
+  }
+}
+
+void Dump::States(JsonWriter* json) const {
+  if (json != nullptr) {
+    json->Key("states").BeginArray();
+  }
+  for (const exec::StateDesc& s : program_.states) {
+    if (json == nullptr) {
+      std::printf("%s: layer %d, %s, %s%s, axis %d, %s positions, then %s\n", s.name.c_str(), s.layer,
+                  s.component.c_str(), Name(s.dtype), program_.SizesText(s.sizes).c_str(), s.axis,
+                  program_.SlotText(s.length_before).c_str(), program_.SlotText(s.length_after).c_str());
+      continue;
+    }
+    json->BeginObject()
+        .Field("name", s.name)
+        .Field("layer", s.layer)
+        .Field("component", s.component)
+        .Field("dtype", Name(s.dtype));
+    json->Key("dims").BeginArray();
+    for (uint32_t slot : s.sizes) {
+      json->Value(program_.SlotText(slot));
+    }
+    json->EndArray().Field("axis", s.axis).Field("input", s.input).Field("output", s.output).EndObject();
+  }
+  if (json != nullptr) {
+    json->EndArray();
+  }
+}
+
+absl::Status Dump::Source(const std::string& name, JsonWriter* json) const {
+  for (const fb::Kernel* kernel : List(fb().kernels())) {
+    if (kernel->name()->str() != name) {
+      continue;
+    }
+    if (kernel->source() == nullptr || kernel->source()->size() == 0) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "--source: kernel '%s' %s", name,
+          kernel->library() ? "is the runtime's own (see kernels/ in its source)" : "has no source in the artifact"));
+    }
+    if (json != nullptr) {
+      json->Field("source", kernel->source()->str());
+    } else {
+      std::printf("%s\n", kernel->source()->c_str());
+    }
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("--source: the artifact has no kernel '" + name + "' (--kernels lists them)");
+}
+
+absl::Status Dump::VerifyPlans(const exec::Program& program) const {
+  const exec::FunctionDesc& main = program.main();
+  for (const fb::BucketPlan* plan : main.plans) {
+    exec::Sizes sizes(program);
+    for (uint32_t s = 0; s < program.symbols.size(); ++s) {
+      sizes.Set(s, plan->symbols()->Get(s));
+    }
+    sizes.SetToBounds(main.counts);
+    RETURN_IF_ERROR(exec::MakePlan(program, main, 0, sizes, /*threads=*/1).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Dump::Verify() const {
+  ThreadPool pool(AvailableCpus());
+  RETURN_IF_ERROR(program_.artifact->VerifyChunks(pool));  // Open did the rest of the file
+  if (fb().target() == nullptr || fb().target()->str() != "cpu") {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<const exec::Program> program, exec::Decode(program_.artifact, {}));
+  return VerifyPlans(*program);
+}
+
+}  // namespace sluice::tools
