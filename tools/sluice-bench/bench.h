@@ -1,0 +1,59 @@
+// What sluice-bench measures.
+#ifndef SLUICE_TOOLS_SLUICE_BENCH_BENCH_H_
+#define SLUICE_TOOLS_SLUICE_BENCH_BENCH_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/json_writer.h"
+#include "runtime/base/status.h"
+#include "runtime/exec/context.h"
+#include "runtime/exec/model.h"
+#include "tools/sluice-bench/cost.h"
+
+namespace sluice::tools {
+
+inline constexpr char kBenchTool[] = "sluice-bench";
+
+struct BenchOptions {
+  std::string artifact;
+  std::vector<std::string> dims;  // "batch=8,seq=128"
+  int64_t iters = 20;
+  int64_t warmup = 3;
+  int64_t threads = 0;
+  std::string weights;
+  std::string device = "cpu";
+  bool kernels = false;
+  bool decode = false;
+  bool json = false;
+  std::string batch = "1";
+  int64_t context = 512;
+  int64_t tokens = 128;
+  int64_t prefill = 512;
+};
+
+using Dims = std::map<std::string, int64_t>;
+absl::StatusOr<Dims> ParseDims(const std::string& text);
+absl::StatusOr<std::vector<int64_t>> ParseList(const std::string& text, const std::string& flag);
+
+// Made-up inputs of one size: small integers, a mask of ones, positions in order, floats in [-1, 1].
+struct BenchInputs {
+  std::vector<std::vector<uint8_t>> data;
+  std::vector<kernels::Tensor> tensors;
+};
+absl::StatusOr<BenchInputs> MakeInputs(const exec::Model& model, const Dims& dims);
+
+// Token ids below which made-up prompts stay: the vocabulary, where the logits tell it, at most 64.
+int64_t TokenLimit(const exec::Model& model);
+
+// Each prints text or adds its field to the open JSON object.
+absl::Status BenchRuns(const BenchOptions& options, const std::shared_ptr<const exec::Model>& model, JsonWriter* json);
+absl::Status BenchDecode(const BenchOptions& options, const std::shared_ptr<const exec::Model>& model,
+                         JsonWriter* json);
+
+}  // namespace sluice::tools
+
+#endif  // SLUICE_TOOLS_SLUICE_BENCH_BENCH_H_

@@ -1,0 +1,175 @@
+// Whole runs: latency, and with --kernels one row a launch.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "tools/sluice-bench/bench.h"
+
+namespace sluice::tools {
+namespace {
+
+using kernels::Tensor;
+
+// What each launch of a run does, and its least time over several runs.
+class LaunchTimes : public exec::LaunchObserver {
+ public:
+  struct Row {
+    std::string kernel;
+    std::string node;
+    int64_t flops = 0, bytes = 0;
+    double best_ms = 0;
+  };
+  void StartRun() { at_ = 0; }
+  void OnLaunch(const exec::FunctionDesc&, const exec::InstrDesc& instr, std::span<const Tensor> ins,
+                std::span<const Tensor> outs, int64_t begin_ns, int64_t end_ns) override {
+    const double ms = static_cast<double>(end_ns - begin_ns) * 1e-6;
+    if (at_ == rows_.size()) {
+      rows_.push_back({instr.kernel_name, instr.nodes.empty() ? "" : instr.nodes[0],
+                       Flops(instr.kernel_name, ins, outs), Bytes(ins, outs), ms});
+    } else {
+      rows_[at_].best_ms = std::min(rows_[at_].best_ms, ms);
+    }
+    ++at_;
+  }
+  const std::vector<Row>& rows() const { return rows_; }
+
+ private:
+  std::vector<Row> rows_;
+  size_t at_ = 0;
+};
+
+struct Result {
+  Dims dims;
+  std::vector<double> ms;  // sorted
+  int64_t flops = 0, bytes = 0;
+  exec::Frame::MemoryUse memory;
+  std::vector<LaunchTimes::Row> rows;
+
+  double Percentile(double p) const { return ms[static_cast<size_t>(p * static_cast<double>(ms.size() - 1) + 0.5)]; }
+  double gb_s() const { return static_cast<double>(bytes) / Percentile(0.5) * 1e-6; }
+  double tflops() const { return static_cast<double>(flops) / Percentile(0.5) * 1e-9; }
+};
+
+absl::StatusOr<Result> Measure(const BenchOptions& options, exec::Context& context, const Dims& dims) {
+  Result result{.dims = dims};
+  ASSIGN_OR_RETURN(const BenchInputs inputs, MakeInputs(context.model(), dims));
+  std::vector<exec::RunOutput> outputs(context.model().outputs().size());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    outputs[i].wanted = context.model().outputs()[i].state < 0;  // caches stay where they are
+  }
+  for (int64_t i = 0; i < options.warmup; ++i) {
+    RETURN_IF_ERROR(context.Run(inputs.tensors, outputs));
+  }
+  for (int64_t i = 0; i < options.iters; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    RETURN_IF_ERROR(context.Run(inputs.tensors, outputs));
+    result.ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::sort(result.ms.begin(), result.ms.end());
+  LaunchTimes times;
+  context.set_observer(&times);
+  for (int64_t i = 0; i < (options.kernels ? std::max<int64_t>(3, options.iters / 4) : 1); ++i) {
+    times.StartRun();
+    RETURN_IF_ERROR(context.Run(inputs.tensors, outputs));
+  }
+  context.set_observer(nullptr);
+  result.rows = times.rows();
+  for (const LaunchTimes::Row& row : result.rows) {
+    result.flops += row.flops;
+    result.bytes += row.bytes;
+  }
+  result.memory = context.memory_use();
+  return result;
+}
+
+std::string Text(const Dims& dims) {
+  std::string text;
+  for (const auto& [name, size] : dims) {
+    absl::StrAppend(&text, text.empty() ? "" : ",", name, "=", size);
+  }
+  return text.empty() ? "default sizes" : text;
+}
+
+void Print(const Result& r, int64_t weights_bytes) {
+  std::printf("%s: p50 %.3f ms (min %.3f, p90 %.3f, p99 %.3f), %zu launches, %.2f GB/s, %.4f TFLOP/s\n",
+              Text(r.dims).c_str(), r.Percentile(0.5), r.ms[0], r.Percentile(0.9), r.Percentile(0.99), r.rows.size(),
+              r.gb_s(), r.tflops());
+  std::printf("  arena %lld bytes (lower bound %lld), weights %lld bytes\n", static_cast<long long>(r.memory.arena),
+              static_cast<long long>(r.memory.lower_bound), static_cast<long long>(weights_bytes));
+}
+
+void PrintRows(const Result& r, const Roofline& roofline) {
+  std::printf("  %9s %9s %9s %6s  %s\n", "ms", "GB/s", "TFLOP/s", "roof", "kernel");
+  for (const LaunchTimes::Row& row : r.rows) {
+    const double s = std::max(row.best_ms * 1e-3, 1e-9);
+    std::printf("  %9.4f %9.2f %9.4f %5.0f%%  %s  %s\n", row.best_ms, static_cast<double>(row.bytes) / s * 1e-9,
+                static_cast<double>(row.flops) / s * 1e-12, 100 * roofline.Seconds(row.flops, row.bytes) / s,
+                row.kernel.c_str(), row.node.c_str());
+  }
+}
+
+void WriteRows(const Result& r, const Roofline& roofline, JsonWriter& json) {
+  json.Key("kernels").BeginArray();
+  for (const LaunchTimes::Row& row : r.rows) {
+    const double s = std::max(row.best_ms * 1e-3, 1e-9);
+    json.BeginObject().Field("kernel", row.kernel).Field("node", row.node).Field("ms", row.best_ms);
+    json.Field("gb_s", static_cast<double>(row.bytes) / s * 1e-9);
+    json.Field("tflops", static_cast<double>(row.flops) / s * 1e-12);
+    json.Field("roofline", roofline.Seconds(row.flops, row.bytes) / s).EndObject();
+  }
+  json.EndArray();
+}
+
+void Write(const Result& r, int64_t weights_bytes, const Roofline* roofline, JsonWriter& json) {
+  json.BeginObject().Key("dims").BeginObject();
+  for (const auto& [name, size] : r.dims) {
+    json.Field(name, size);
+  }
+  json.EndObject().Key("latency_ms").BeginObject().Field("min", r.ms[0]).Field("p50", r.Percentile(0.5));
+  json.Field("p90", r.Percentile(0.9)).Field("p99", r.Percentile(0.99)).EndObject();
+  json.Field("launches", r.rows.size()).Field("flops", r.flops).Field("bytes", r.bytes);
+  json.Field("arena_bytes", r.memory.arena).Field("arena_lower_bound", r.memory.lower_bound);
+  json.Field("workspace_bytes", r.memory.workspace).Field("weights_bytes", weights_bytes);
+  json.Field("gb_s", r.gb_s()).Field("tflops", r.tflops());
+  if (roofline != nullptr) {
+    WriteRows(r, *roofline, json);
+  }
+  json.EndObject();
+}
+
+}  // namespace
+
+absl::Status BenchRuns(const BenchOptions& options, const std::shared_ptr<const exec::Model>& model, JsonWriter* json) {
+  std::vector<Dims> all;
+  for (const std::string& text : options.dims) {
+    ASSIGN_OR_RETURN(all.emplace_back(), ParseDims(text));
+  }
+  if (all.empty()) {
+    all.emplace_back();
+  }
+  const Roofline roofline = options.kernels ? MeasureRoofline(model->pool()) : Roofline{};
+  if (json != nullptr) {
+    json->Key("runs").BeginArray();
+  } else if (options.kernels) {
+    std::printf("this machine: %.1f GB/s, %.3f TFLOP/s (f32)\n", roofline.bytes_per_second * 1e-9,
+                roofline.flops_per_second * 1e-12);
+  }
+  for (const Dims& dims : all) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<exec::Context> context, exec::Context::Create(model));
+    ASSIGN_OR_RETURN(const Result result, Measure(options, *context, dims));
+    if (json != nullptr) {
+      Write(result, model->weights_bytes(), options.kernels ? &roofline : nullptr, *json);
+    } else {
+      Print(result, model->weights_bytes());
+      if (options.kernels) {
+        PrintRows(result, roofline);
+      }
+    }
+  }
+  if (json != nullptr) {
+    json->EndArray();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sluice::tools
