@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -44,6 +45,20 @@ TEST(ThreadPool, ThreadNumbersAreExclusive) {
       ASSERT_EQ(inside[t].fetch_add(1), 0);
       inside[t].fetch_sub(1);
     });
+  }
+}
+
+// Chunks that wait are waited for by all threads at once, also after the workers have gone to sleep.
+TEST(ThreadPool, WorkersTakePart) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 3; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::vector<std::atomic<int>> chunks(4);
+    pool.ParallelForWithThread(8, 1, [&](int64_t, int64_t, int t) {
+      chunks[t].fetch_add(1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    });
+    EXPECT_GE(std::count_if(chunks.begin(), chunks.end(), [](const auto& c) { return c.load() > 0; }), 2);
   }
 }
 
