@@ -5,7 +5,8 @@
 //
 // Sources, in order: the type's static sizes; `nn.dims` of arguments; inferSizes of nn ops; inits of destination-style
 // ops; `nn.size` operands of upstream tensor ops. Element-wise ops have their operands' sizes. Lazy and memoised;
-// values made after the analysis may be asked for too, values erased must not be.
+// values made after the analysis may be asked for too.
+// NOTE: values are known by address: a pass that asks must not erase tensor ops before it is done (leave them dead).
 #ifndef SLUICE_DIALECTS_NN_SIZEANALYSIS_H_
 #define SLUICE_DIALECTS_NN_SIZEANALYSIS_H_
 

@@ -268,8 +268,7 @@ class Selector {
         selection.counts.empty() ? ArrayAttr() : builder_.getArrayAttr(selection.counts));
     remark::passed(op->getLoc(), remark::RemarkOpts::name("select-kernel").category("fuse"))
         << "kernel " << selection.library << " of the library";
-    op->replaceAllUsesWith(dispatch);
-    op->erase();
+    op->replaceAllUsesWith(dispatch);  // erased when all are done: the size analysis knows values by address
     return success();
   }
 

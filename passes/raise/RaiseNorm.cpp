@@ -176,7 +176,8 @@ bool raiseOne(Operation* op, nn::SizeAnalysis& sizes, IRRewriter& rewriter) {
                                       rewriter.getF64FloatAttr(norm->eps));
   remark::passed(loc, remark::RemarkOpts::name("rms_norm").category("raise"))
       << "matched, eps " << std::to_string(norm->eps);
-  rewriter.replaceOp(last, raised.getResult());
+  rewriter.replaceAllUsesWith(last->getResult(0),
+                              raised.getResult());  // dead ops go with the canonicalizer: sizes are known by address
   return true;
 }
 

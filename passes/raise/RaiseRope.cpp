@@ -200,7 +200,8 @@ void raiseOne(arith::AddFOp add, const Rope& rope, nn::SizeAnalysis& sizes, IRRe
   }
   auto raised = nn::RopeOp::create(rewriter, loc, add.getType(), rope.x, cos, sin, /*interleaved=*/false);
   remark::passed(loc, remark::RemarkOpts::name("rope").category("raise")) << "matched, half style";
-  rewriter.replaceOp(add, raised.getResult());
+  rewriter.replaceAllUsesWith(add.getResult(),
+                              raised.getResult());  // dead ops go with the canonicalizer: sizes are known by address
 }
 
 // concat(rope(x[:r]), x[r:]) → rope(x): the rest is the op's own business.
@@ -218,7 +219,7 @@ void mergePartial(tensor::ConcatOp concat, IRRewriter& rewriter) {
   rewriter.setInsertionPoint(concat);
   auto whole = nn::RopeOp::create(rewriter, fuse(rope, concat), concat.getType(), head->source, rope.getCos(),
                                   rope.getSin(), rope.getInterleaved());
-  rewriter.replaceOp(concat, whole.getResult());
+  rewriter.replaceAllUsesWith(concat.getResult(), whole.getResult());
 }
 
 struct RaiseRope : impl::RaiseRopePassBase<RaiseRope> {
