@@ -15,6 +15,7 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/fuse/Passes.h"
+#include "passes/import/Passes.h"
 #include "passes/memory/Passes.h"
 #include "passes/precision/Passes.h"
 #include "passes/raise/Passes.h"
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
   registry.insert<mlir::nn::NNDialect, mlir::exec::ExecDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
                   mlir::tensor::TensorDialect, mlir::arith::ArithDialect, mlir::math::MathDialect>();
   mlir::registerTransformsPasses();
+  mlir::sluice::importer::registerImportPasses();
   mlir::sluice::raise::registerRaisePasses();
   mlir::sluice::precision::registerPrecisionPasses();
   mlir::sluice::sparsify::registerSparsifyPasses();
