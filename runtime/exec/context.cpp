@@ -43,16 +43,18 @@ absl::Status Context::CheckInputs(std::span<const Tensor> inputs, bool with_data
       return absl::InvalidArgumentError(
           absl::StrFormat("input '%s': element type %s, it must be %s", port.name, Name(t.dtype), Name(port.dtype)));
     }
-    if (t.rank != static_cast<int>(port.sizes.size())) {
-      return absl::InvalidArgumentError(absl::StrFormat("input '%s': %d dimensions, it must have %d: %s", port.name,
-                                                        t.rank, port.sizes.size(),
-                                                        model_->program().SizesText(port.sizes)));
-    }
     int64_t elements = 1;
     for (int d = 0; d < t.rank; ++d) {
       if (t.sizes[d] < 0 || __builtin_mul_overflow(elements, t.sizes[d], &elements) || elements > (int64_t{1} << 56)) {
         return absl::InvalidArgumentError(absl::StrFormat("input '%s': dimension %d is %d", port.name, d, t.sizes[d]));
       }
+    }
+    // One element may be given where a scalar is asked for: ONNX data sets write scalars as [1].
+    const bool scalar = port.sizes.empty() && elements == 1;
+    if (t.rank != static_cast<int>(port.sizes.size()) && !scalar) {
+      return absl::InvalidArgumentError(absl::StrFormat("input '%s': %d dimensions, it must have %d: %s", port.name,
+                                                        t.rank, port.sizes.size(),
+                                                        model_->program().SizesText(port.sizes)));
     }
     if (with_data && t.data == nullptr && elements > 0) {
       return absl::InvalidArgumentError(absl::StrFormat("input '%s': no data", port.name));
