@@ -26,9 +26,9 @@ inline constexpr int kMaxRank = 8;
 // packed by runtime/base/pack.h; the same on every CPU.
 enum class Layout : uint8_t {
   kRowMajor = 0,
-  kNkTile16 = 1,   // [ceil(n/16)][k][16]: 16 weight rows interleaved, zero padded; for f32, f16, bf16
-  kQ4Block32 = 2,  // 4-bit weights with per-block scales, packed together; see docs/layouts.md
-  kOihwTile16 = 3, // convolution: [g][ceil(o/16)][i*kh*kw][16]
+  kNkTile16 = 1,    // [ceil(n/16)][k][16]: 16 weight rows interleaved, zero padded; for f32, f16, bf16
+  kQ4Block32 = 2,   // 4-bit weights with per-block scales, packed together; see docs/layouts.md
+  kOihwTile16 = 3,  // convolution: [g][ceil(o/16)][i*kh*kw][16]
 };
 
 // A view of a tensor: not owned.  Strides are in elements; dense row-major unless the kernel says it reads strides
@@ -46,10 +46,15 @@ struct Tensor {
   int64_t stride(int d) const { return strides[d < 0 ? d + rank : d]; }
   int64_t elements() const {
     int64_t n = 1;
-    for (int d = 0; d < rank; ++d) n *= sizes[d];
+    for (int d = 0; d < rank; ++d) {
+      n *= sizes[d];
+    }
     return n;
   }
-  template <typename T> T* as() const { return static_cast<T*>(data); }
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
 };
 
 // Attributes of a launch: the attributes of the `nn` op it came from, same names.
@@ -83,7 +88,7 @@ struct LaunchArgs {
   std::span<const Tensor> ins;   // in the order of the nn op's operands; absent optional ones are not present()
   std::span<const Tensor> outs;  // in the order of its results; distinct from ins unless the kernel is in_place
   const Config* config = nullptr;
-  void* workspace = nullptr;     // `workspace()` bytes, 64-byte aligned, uninitialised
+  void* workspace = nullptr;  // `workspace()` bytes, 64-byte aligned, uninitialised
   ThreadPool* pool = nullptr;
   // Sizes the data decide (nn.nonzero's count): written here, one per result symbol, in order.
   std::span<int64_t> counts;
@@ -96,7 +101,8 @@ struct CpuKernel {
   absl::StatusOr<std::unique_ptr<Config>> (*prepare)(const Attrs& attrs) = nullptr;
   // Bytes of workspace for operands of these sizes (their data may be null); may be null for none.  Monotonic in every
   // size, so that a plan for upper bounds serves smaller ones.
-  int64_t (*workspace)(const Config* config, std::span<const Tensor> ins, std::span<const Tensor> outs, int threads) = nullptr;
+  int64_t (*workspace)(const Config* config, std::span<const Tensor> ins, std::span<const Tensor> outs,
+                       int threads) = nullptr;
   // Computes outs.  Any size may be 0 or 1.  No allocation.  An error names the operand; it is the data's fault
   // (an index out of range), since shapes were checked by the compiler.
   absl::Status (*run)(const LaunchArgs& args) = nullptr;
@@ -105,10 +111,13 @@ struct CpuKernel {
   // True when a row of the result depends only on that row of the input, bit for bit, whatever the batch.
   bool row_invariant = true;
   // Operands (by index) whose strides are honoured; all others must be dense row-major.
-  uint32_t strided_ins = 0;   // bit i: ins[i]
+  uint32_t strided_ins = 0;  // bit i: ins[i]
   uint32_t strided_outs = 0;
   // Layouts each operand may have: a list of (operand, layout) beyond kRowMajor.
-  struct OperandLayout { int operand; Layout layout; };
+  struct OperandLayout {
+    int operand;
+    Layout layout;
+  };
   std::span<const OperandLayout> layouts = {};
 };
 

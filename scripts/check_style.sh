@@ -14,11 +14,11 @@ check() {  # NAME, then the offending lines on stdin: none is a pass
   fi
 }
 mapfile -t sources < <(git ls-files '*.cpp' '*.h' '*.c' | grep -v '^third_party/')
-clang-format-22 --dry-run -Werror "${sources[@]}" 2>&1 | grep -E 'error:' | cut -d: -f1,2 | sort -u | head -20 | check "format (clang-format-22 -i FILE)"
-python3 scripts/check_includes.py | check "include table (scripts/include_table.txt)"
-git ls-files -z '*.cpp' '*.h' '*.td' '*.py' '*.sh' '*.cmake' '*.md' '*.txt' | xargs -0 grep -nE '[[:space:]]+$' | head -20 | check "trailing space"
-git ls-files '*.cpp' '*.h' '*.td' '*.py' | xargs wc -l | awk '$2 != "total" && $1 > 500 {print $2 ": " $1 " lines, at most 500"}' | check "file length"
-git grep -nIE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.cpp' '*.h' '*.td' '*.py' | head | check "leftovers"
-git ls-files -z | xargs -0 stat -c '%s %n' | awk '$1 > 2000000 {print $2 ": " $1 " bytes, at most 2 MB"}' | check "file size"
+check "format (clang-format-22 -i FILE)" < <(clang-format-22 --dry-run -Werror "${sources[@]}" 2>&1 | grep -E 'error:' | cut -d: -f1,2 | sort -u | head -20)
+check "include table (scripts/include_table.txt)" < <(python3 scripts/check_includes.py)
+check "trailing space" < <(git ls-files -z '*.cpp' '*.h' '*.td' '*.py' '*.sh' '*.cmake' '*.md' '*.txt' | xargs -0 grep -nE '[[:space:]]+$' | head -20)
+check "file length" < <(git ls-files '*.cpp' '*.h' '*.td' '*.py' | xargs wc -l | awk '$2 != "total" && $1 > 500 {print $2 ": " $1 " lines, at most 500"}')
+check "leftovers" < <(git grep -nIE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.cpp' '*.h' '*.td' '*.py' | head)
+check "file size" < <(git ls-files -z | xargs -0 stat -c '%s %n' | awk '$1 > 2000000 {print $2 ": " $1 " bytes, at most 2 MB"}')
 printf '%d passed, %d failed\n' "$passed" "$failed"
 exit $((failed != 0))
