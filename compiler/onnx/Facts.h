@@ -1,15 +1,11 @@
 // What is known about sizes while a program is imported: names of dimensions, equalities between them, assumptions.
 //
-// The importer meets two sizes that must be equal (a Concat beside axes of total and past + seq) and asks
+// The importer meets two sizes that must be equal (a broadcast of [batch, total] with [batch, past + seq]) and asks
 //   SizeExpr size = facts.unify(total, past + seq, loc);
 // Equal expressions are equal; two different numbers are an error of the model.  Otherwise one symbol is expressed by
 // the others, total := past + seq, and the import begins again with that substitution (struct NewFact is thrown), so
 // that every size in the module is written in the surviving symbols and later proofs are trivial.  Sizes no symbol can
 // be solved from become entry assumptions.  A sub-program sees its caller's facts; its own do not leave it.
-//
-// A broadcast of n with m means n = m, or one of them is 1.  It is taken as n = m, until that contradicts another use
-// (it would make a dimension always 0, or two different numbers equal): then the broadcast's node is noted in `either`,
-// all is unlearned, and the node broadcasts at run time.
 #ifndef SLUICE_COMPILER_ONNX_FACTS_H_
 #define SLUICE_COMPILER_ONNX_FACTS_H_
 
@@ -27,15 +23,13 @@ namespace mlir::onnx_import {
 
 using Sizes = nn::Sizes;
 
-// Thrown when a fact was just learned: what was built so far does not know it.
+// Thrown when a symbol was just expressed by others: what was built so far spells it the old way.
 struct NewFact {};
 
-// What one program knows; kept between the import's rounds.
+// Equalities and inequalities of one program; kept between the import's rounds.
 struct FactTable {
   std::map<std::string, SizeExpr> substitutions;
   std::vector<std::pair<SizeExpr, SizeExpr>> at_least;  // first >= second
-  std::vector<std::string> taken_equal;                 // nodes whose broadcast gave a substitution, in order
-  std::set<std::string> either;                         // nodes that broadcast at run time
   std::set<std::string> varying;                        // "carried:axis" of loops whose size changes between iterations
 };
 using FactStore = std::map<std::string, FactTable>;  // by program name
@@ -52,15 +46,9 @@ class Facts {
   std::string freshSymbol(const std::string& name);
   SizeExpr simplify(const SizeExpr& size) const;
 
-  SizeExpr unify(const SizeExpr& a, const SizeExpr& b, Location loc) { return unify(a, b, loc, false); }
-  // The size two dimensions are broadcast to; see broadcastsAtRunTime.
-  SizeExpr unifyBroadcast(const SizeExpr& a, const SizeExpr& b, Location loc);
-  // A dimension of size `from` must be repeated to `to` at this node if it happens to be 1.
-  bool broadcastsAtRunTime(const SizeExpr& from, const SizeExpr& to, Location loc) const;
+  SizeExpr unify(const SizeExpr& a, const SizeExpr& b, Location loc);
   // a >= b: proven, or an assumption from here on.
   void assumeAtLeast(const SizeExpr& a, const SizeExpr& b, Location loc);
-  // min(end, dim), remembered: when the result later has to be `end`, dim >= end is learned.
-  SizeExpr clampedEnd(const SizeExpr& end, const SizeExpr& dim);
 
   // Nothing when it depends on sizes that are not known before the run.
   std::optional<bool> decideEqual(const SizeExpr& a, const SizeExpr& b) const;
@@ -68,25 +56,16 @@ class Facts {
   bool proveNonNegative(const SizeExpr& size) const;
 
   FactTable& table() { return table_; }
-  // "a == b", "a >= b", what the runtime checks at entry.
-  std::vector<std::string> assumptions() const;
+  const std::vector<std::string>& assumptions() const { return assumptions_; }
 
  private:
-  struct Solution {
-    std::string symbol;
-    SizeExpr value;
-  };
-  SizeExpr unify(const SizeExpr& a, const SizeExpr& b, Location loc, bool broadcast);
-  std::optional<Solution> solve(const SizeExpr& zero) const;
-  bool dependsOnData(const SizeExpr& size) const;
-  void unlearnBroadcast(Location loc, bool broadcast);
+  void assume(const std::string& text, const SizeExpr& a, const SizeExpr& b);
 
   FactTable& table_;
   const Facts* outer_;
   std::set<std::string>& data_symbols_;
   std::map<std::string, int> order_;  // of declaration
-  std::vector<std::string> equalities_;
-  std::map<std::string, std::pair<SizeExpr, SizeExpr>> clamped_;  // min(end, dim) → end, dim
+  std::vector<std::string> assumptions_;
 };
 
 }  // namespace mlir::onnx_import

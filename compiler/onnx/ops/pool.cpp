@@ -73,10 +73,6 @@ namespace {
 void importPool(OpContext& op, StringRef kind) {
   TensorBuilder& t = op.t();
   Tensor x = op.in(0);
-  Type element = x.element();
-  if (!x.isFloat()) {  // exact in a float type, and monotone
-    x = t.cast(x, element.getIntOrFloatBitWidth() <= 16 ? op.b().getF32Type() : op.b().getF64Type());
-  }
   SmallVector<int64_t> kernel = op.attrInts("kernel_shape");
   Window window = windowOf(op, x, SmallVector<SizeExpr>(kernel.begin(), kernel.end()));
   bool ceil = op.flag("ceil_mode");
@@ -84,11 +80,10 @@ void importPool(OpContext& op, StringRef kind) {
     op.fail("its second output, the indices, is not one Sluice computes");
   }
   Sizes sizes = windowSizes({x.size(0), x.size(1)}, x, window, ceil);
-  Tensor y = t.emit<nn::PoolOp>(sizes, x.element(), t.value(x), op.b().getStringAttr(kind),
-                                op.b().getDenseI64ArrayAttr(window.kernel), op.b().getDenseI64ArrayAttr(window.strides),
-                                op.b().getDenseI64ArrayAttr(window.pads), op.b().getDenseI64ArrayAttr(window.dilations),
-                                op.b().getBoolAttr(ceil), op.b().getBoolAttr(op.flag("count_include_pad")));
-  op.out(0, t.cast(y, element));
+  op.out(0, t.emit<nn::PoolOp>(sizes, x.element(), t.value(x), op.b().getStringAttr(kind),
+                               op.b().getDenseI64ArrayAttr(window.kernel), op.b().getDenseI64ArrayAttr(window.strides),
+                               op.b().getDenseI64ArrayAttr(window.pads), op.b().getDenseI64ArrayAttr(window.dilations),
+                               op.b().getBoolAttr(ceil), op.b().getBoolAttr(op.flag("count_include_pad"))));
 }
 
 void importMaxPool(OpContext& op) { importPool(op, "max"); }
