@@ -7,7 +7,7 @@ for test in "$build"/bin/*_test; do
   out=$("$test" --gtest_brief=1 2>&1)
   status=$?
   p=$(grep -oE '^\[  PASSED  \] [0-9]+' <<<"$out" | grep -oE '[0-9]+' | tail -1)
-  f=$(grep -oE '^ ?[0-9]+ FAILED TESTS?' <<<"$out" | grep -oE '[0-9]+' | tail -1)
+  f=$(grep -cE '^\[  FAILED  \] .*\([0-9]+ ms\)$' <<<"$out")
   p=${p:-0} f=${f:-0}
   if [[ $status != 0 ]]; then
     [[ $f == 0 ]] && f=1

@@ -4,7 +4,7 @@ import os
 import lit.formats
 
 config.name = "sluice"
-config.test_format = lit.formats.ShTest(True)
+config.test_format = lit.formats.ShTest(False)
 config.suffixes = [".mlir", ".test"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.sluice_binary_dir, "test")

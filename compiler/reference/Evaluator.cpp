@@ -78,7 +78,8 @@ LogicalResult bindSizes(func::FuncOp func, unsigned arg, const RefTensor& value,
   if (!dims) {
     return success();
   }
-  if (dims.size() != value.sizes.size()) {
+  // ONNX data sets write a scalar as one element.
+  if (dims.size() != value.sizes.size() && !(dims.empty() && value.elements() == 1)) {
     return func.emitError("input ") << arg << " has rank " << value.sizes.size() << ", expected " << dims.size();
   }
   for (auto [d, text] : llvm::enumerate(dims.getAsRange<StringAttr>())) {
