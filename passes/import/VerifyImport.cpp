@@ -22,8 +22,8 @@ bool isAllowed(Operation* op) {
   if (isa<nn::NNDialect, arith::ArithDialect, math::MathDialect>(op->getDialect())) {
     return true;
   }
-  return isa<func::FuncOp, func::ReturnOp, linalg::TransposeOp, linalg::BroadcastOp, linalg::ReduceOp, linalg::YieldOp, tensor::EmptyOp,
-             tensor::ConcatOp, tensor::ExtractSliceOp, tensor::CastOp, tensor::BitcastOp>(op);
+  return isa<func::FuncOp, func::ReturnOp, linalg::TransposeOp, linalg::BroadcastOp, linalg::ReduceOp, linalg::YieldOp,
+             tensor::EmptyOp, tensor::ConcatOp, tensor::ExtractSliceOp, tensor::CastOp, tensor::BitcastOp>(op);
 }
 
 // Inside the body of a structured op: scalars, not part of the graph.
