@@ -52,11 +52,18 @@ LogicalResult evalPool(Operation* op, Frame& frame, Evaluator&) {
         }
         count += inside || (pool.getCountIncludePad() && padded);
         if (inside) {
-          best = std::fmax(best, x.f[plane * inVolume + from]);
-          sum += x.f[plane * inVolume + from];
+          int64_t at = plane * inVolume + from;
+          double element = x.isFloat() ? x.f[at] : static_cast<double>(x.i[at]);
+          best = std::fmax(best, element);
+          sum += element;
         }
       });
-      y.f[to++] = isMax ? best : sum / static_cast<double>(count);
+      double result = isMax ? best : sum / static_cast<double>(count);
+      if (y.isFloat()) {
+        y.f[to++] = result;
+      } else {
+        y.i[to++] = static_cast<int64_t>(result);
+      }
     });
   }
   frame.set(op->getResult(0), std::move(y));
