@@ -1,0 +1,81 @@
+#include "kernels/cuda.h"
+
+#include <algorithm>
+
+namespace sluice::kernels {
+
+// One line a family: its description is defined in its folder.
+#define SLUICE_CUDA_FAMILIES(X)
+
+#define DECLARE(name) extern const CudaFamily name;
+SLUICE_CUDA_FAMILIES(DECLARE)
+#undef DECLARE
+
+std::span<const CudaFamily* const> AllCudaFamilies() {
+#define ADDRESS(name) &name,
+  static const std::vector<const CudaFamily*> all = {SLUICE_CUDA_FAMILIES(ADDRESS)};
+#undef ADDRESS
+  return all;
+}
+
+const CudaFamily* FindCudaFamily(const std::string& name) {
+  for (const CudaFamily* family : AllCudaFamilies()) {
+    if (name == family->name) {
+      return family;
+    }
+  }
+  return nullptr;
+}
+
+absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
+  const CudaFamily* family = FindCudaFamily(query.name);
+  if (family == nullptr) {
+    return absl::NotFoundError(absl::StrFormat("no CUDA kernel '%s'", query.name));
+  }
+  if (!query.epilogue.empty() && !family->epilogue) {
+    return absl::NotFoundError(absl::StrFormat("CUDA kernel '%s' takes no epilogue", query.name));
+  }
+  std::string why;
+  std::vector<CudaPlan> plans = family->plans(query, gpu, why);
+  if (plans.empty()) {
+    return absl::NotFoundError(absl::StrFormat("no CUDA kernel '%s' for %s", query.name, why));
+  }
+  std::stable_sort(plans.begin(), plans.end(), [](const CudaPlan& a, const CudaPlan& b) { return a.us < b.us; });
+  CudaChoice choice{.plan = plans.front(), .kernel = family->emit(query, gpu, plans.front())};
+  choice.others.assign(plans.begin() + 1, plans.end());
+  return choice;
+}
+
+const char* CudaType(DType dtype) {
+  switch (dtype) {
+    case DType::kF64:
+      return "double";
+    case DType::kF32:
+      return "float";
+    case DType::kF16:
+      return "sl::f16";
+    case DType::kBF16:
+      return "sl::bf16";
+    case DType::kI64:
+      return "int64_t";
+    case DType::kI32:
+      return "int32_t";
+    case DType::kI16:
+      return "int16_t";
+    case DType::kI8:
+      return "int8_t";
+    case DType::kU64:
+      return "uint64_t";
+    case DType::kU32:
+      return "uint32_t";
+    case DType::kU16:
+      return "uint16_t";
+    case DType::kU8:
+    case DType::kBool:
+      return "uint8_t";
+    default:
+      return "";
+  }
+}
+
+}  // namespace sluice::kernels

@@ -1,0 +1,142 @@
+// What a CUDA kernel family is: pure functions from an operation to the text of a kernel and how to launch it.
+//
+//   what   CudaQuery      the op's name, attributes, operand types, and what is known of their sizes
+//     →    plans()        every way the family can compute it on this GPU, each with its predicted time
+//     →    how            one CudaPlan: the family's own numbers
+//     →    text           emit(): a few lines that include the family's header and instantiate it, and the launch
+//
+// None of them needs a GPU or CUDA.  The compiler calls plans() in the fuse phase, takes the fastest, leaves a remark
+// with its prediction, and calls emit() with that plan: emitting decides nothing.  Families exist in the compiler only;
+// an artifact holds the compiled text and the launch as tables.  kernels/README.md shows a family from start to end.
+#ifndef SLUICE_KERNELS_CUDA_H_
+#define SLUICE_KERNELS_CUDA_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/desc.h"
+#include "kernels/target/target.h"
+#include "runtime/base/status.h"
+
+namespace sluice::kernels {
+
+// What is known of one dimension at compile time.
+struct CudaDim {
+  int64_t min = 0;
+  int64_t max = -1;      // -1: no bound
+  int64_t typical = 64;  // what a cost is computed with when it is not constant
+  std::string text;      // canonical size expression: two dimensions are equal when their texts are
+
+  bool constant() const { return min == max; }
+  int64_t value() const { return min; }  // of a constant
+  int64_t expected() const { return constant() ? min : typical; }
+};
+
+struct CudaOperand {
+  DType dtype = DType::kUndefined;  // kUndefined: an optional operand that is absent
+  std::vector<CudaDim> dims;
+  bool weight = false;  // read-only, the same in every run
+
+  bool present() const { return dtype != DType::kUndefined; }
+  int rank() const { return static_cast<int>(dims.size()); }
+};
+
+// One operation to be computed.
+struct CudaQuery {
+  std::string name;  // the nn op's mnemonic
+  Attrs attrs;
+  std::vector<CudaOperand> ins, outs;  // in the order of the nn op; what an epilogue reads comes behind them
+  // True: a row's result must not depend on the other rows or on how many there are, bit for bit.
+  bool invariant = false;
+  // A functor applied to each result before it is rounded, printed from the graph; empty: none.  Its text defines
+  //   struct Epilogue { __device__ Epilogue(const sl::Step*, sl::Arg<…>…);
+  //                     __device__ float operator()(float value, int64_t row, int64_t column) const; };
+  // where the arguments are the operands ins[epilogue_ins …], in order, and row and column those of the result as a
+  // matrix of its last dimension.  It is called for elements of the result only.
+  std::string epilogue;
+  int epilogue_ins = 0;
+};
+
+// One way to compute it.
+struct CudaPlan {
+  std::string name;              // for people: "128x128x64 s4"; unique among the family's plans for a query
+  std::vector<int64_t> numbers;  // what emit() needs, the family's own
+  double us = 0;                 // predicted
+};
+
+// A parameter of the __global__ function.  Parameters never change after load: what varies is read from the step block.
+struct CudaParam {
+  enum class Kind : uint8_t {
+    kStep,       // const sl::Step*: the step block.  The first parameter of every kernel that reads a size
+    kOperand,    // sl::Arg<rank> of operand `operand`
+    kTensorMap,  // const __grid_constant__ sl::TensorMap of operand `operand`: `dims`, `box`, `swizzle`
+    kWorkspace,  // void*: CudaKernel::workspace bytes, 256-byte aligned, uninitialised, shared with other kernels
+    kCounters    // uint32_t*: CudaKernel::counters numbers, zero when the kernel begins; it must leave them zero
+  };
+  Kind kind = Kind::kOperand;
+  int operand = 0;  // number in ins, then outs (an absent one keeps its number and gets a null Arg)
+  // kTensorMap: the dimensions of the map, outermost first, each a run [first, last] of the operand's dimensions that
+  // are walked as one ({0, 1} of [batch, seq, k] gives rows); the last is the innermost and dense.  Its sizes are those
+  // of the plan's bound: elements between the actual size and the bound hold anything, and are in bounds.
+  std::vector<std::array<int, 2>> dims = {};
+  std::vector<int64_t> box = {};  // elements, outermost first; at most 256 each
+  int swizzle = 0;                // bytes: 0, 32, 64, 128
+};
+
+// What emit() makes: text, and how to launch it.
+struct CudaKernel {
+  std::string text;   // a translation unit; it may include "kernels/….cuh" (the compiler carries them)
+  std::string entry;  // its extern "C" __global__ function
+  int block = 256;    // threads
+  // Blocks as size expressions over x0_1 (size of dimension 1 of ins[0]), y0_1 (of outs[0]) and numbers.  Evaluated for
+  // the plan's bound: a block whose work the actual sizes do not have leaves at once.  y and z at most 65535.
+  std::array<std::string, 3> grid = {"1", "1", "1"};
+  int64_t shared = 0;  // dynamic shared memory, bytes
+  std::vector<CudaParam> params;
+  std::string workspace = "0";  // bytes, a size expression likewise
+  int64_t counters = 0;
+  int cluster = 1;  // blocks a cluster, along x; grid[0] must be a multiple of it
+  bool row_invariant = true;
+  // Launch attribute programmatic stream serialisation: the kernel calls sl::wait_for_previous() before it reads what
+  // another kernel wrote, or writes anything.
+  bool overlaps_previous = false;
+  // Operands whose strides are honoured (bit i), as CpuKernel; others are dense row-major.
+  uint32_t strided_ins = 0, strided_outs = 0;
+  // Operands that must begin at a multiple of 16 bytes (tensor maps, unguarded vectors).  Others may begin anywhere
+  // their element type may.
+  uint32_t aligned_ins = 0, aligned_outs = 0;
+  bool in_place = false;  // outs[0] may be the same memory as ins[0]
+};
+
+struct CudaFamily {
+  const char* name;  // the nn op's mnemonic: CudaQuery::name
+  // Plans that compute the query on `gpu`, any order.  None when the family has no kernel for it: `why` then says which
+  // property it lacks ("f64 operands", "a mask of rank 5"), for the remark.
+  std::vector<CudaPlan> (*plans)(const CudaQuery& query, const Gpu& gpu, std::string& why);
+  CudaKernel (*emit)(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan);
+  bool epilogue = false;  // reads CudaQuery::epilogue
+};
+
+// The family of that name, or null.
+const CudaFamily* FindCudaFamily(const std::string& name);
+std::span<const CudaFamily* const> AllCudaFamilies();
+
+// What was chosen for a query.
+struct CudaChoice {
+  CudaPlan plan;
+  CudaKernel kernel;
+  std::vector<CudaPlan> others;  // what was not, fastest first: for remarks
+};
+
+// The fastest plan of the query's family, emitted.  kNotFound when there is none: the message says why.
+absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu);
+
+// "sl::bf16", "float", "int64_t" …: the element type in device code (kernels/device/types.cuh); "" for packed types.
+const char* CudaType(DType dtype);
+
+}  // namespace sluice::kernels
+
+#endif  // SLUICE_KERNELS_CUDA_H_

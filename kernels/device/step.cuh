@@ -1,0 +1,54 @@
+// How a kernel reads what varies: sizes, strides and offsets come from the step block, by slot.
+//
+//   extern "C" __global__ void scale(const sl::Step* step, sl::Arg<2> x, sl::Arg<2> y) {
+//     const sl::View<sl::bf16, 2> in(step, x), out(step, y);
+//     in.size(0), in.stride(1), in.data[...]
+//   }
+//
+// A number in an Arg that is not negative is the value; a negative one, ~slot, is read from the step block.  So sizes
+// that are constant cost no load, and the parameters of a launch never change.
+#pragma once
+#include "kernels/device/types.cuh"
+
+namespace sl {
+
+using Step = int64_t;
+
+__device__ __forceinline__ int64_t value(const Step* step, int64_t number) {
+  return number >= 0 ? number : __ldg(reinterpret_cast<const long long*>(step) + ~number);
+}
+
+// One operand of a launch.  Laid out by runtime/cuda (16 + 16 · R bytes).
+template <int R>
+struct Arg {
+  void* base;
+  int64_t offset;  // bytes
+  int64_t sizes[R > 0 ? R : 1];
+  int64_t strides[R > 0 ? R : 1];  // elements
+};
+
+// An operand's numbers, read.
+template <typename T, int R>
+struct View {
+  T* data;
+  const Step* step;
+  const Arg<R>& arg;
+
+  __device__ __forceinline__ View(const Step* step, const Arg<R>& arg)
+      : data(reinterpret_cast<T*>(static_cast<char*>(arg.base) + value(step, arg.offset))), step(step), arg(arg) {}
+  __device__ __forceinline__ int64_t size(int d) const { return value(step, arg.sizes[d]); }
+  __device__ __forceinline__ int64_t stride(int d) const { return value(step, arg.strides[d]); }
+  __device__ __forceinline__ bool present() const { return arg.base != nullptr; }
+};
+
+// A cuTensorMap, opaque.
+struct alignas(64) TensorMap {
+  uint64_t words[16];
+};
+
+// Programmatic dependent launch: before reading what an earlier kernel wrote.
+__device__ __forceinline__ void wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+// Lets the next kernel of the stream begin.
+__device__ __forceinline__ void let_next_begin() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+
+}  // namespace sl
