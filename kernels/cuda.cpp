@@ -5,7 +5,7 @@
 namespace sluice::kernels {
 
 // One line a family: its description is defined in its folder.
-#define SLUICE_CUDA_FAMILIES(X)
+#define SLUICE_CUDA_FAMILIES(X) X(kCudaLinear) X(kCudaMatmul)
 
 #define DECLARE(name) extern const CudaFamily name;
 SLUICE_CUDA_FAMILIES(DECLARE)

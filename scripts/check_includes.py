@@ -11,7 +11,7 @@ PROJECT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^">]+)[">]')
 SUFFIXES = {".cpp", ".h", ".c", ".cu", ".cuh"}
 MLIR = ("mlir/", "llvm/", "lld/", "clang/", "mlir-c/", "llvm-c/")
-OURS = ("runtime/", "kernels/", "dialects/", "passes/", "compiler/", "tools/", "test/", "examples/")
+OURS = ("runtime/", "kernels/", "dialects/", "passes/", "compiler/", "tools/", "test/", "examples/", "bench/")
 
 
 def read_table():

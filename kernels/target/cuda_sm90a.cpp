@@ -10,6 +10,7 @@ constexpr Gpu kHopper = {
     .minor = 0,
     .min_driver = 13000,
     .sms = 132,
+    .sms_in_clusters_of_4 = 120,
     .threads_per_sm = 2048,
     .registers_per_sm = 65536,
     .shared_per_sm = 228 << 10,

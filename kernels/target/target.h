@@ -14,6 +14,7 @@ struct Gpu {
   int major, minor;  // compute capability it needs, exactly
   int min_driver;    // smallest cuDriverGetVersion that loads its images: 13000
   int sms;
+  int sms_in_clusters_of_4;  // that 4-block clusters can occupy together: a cluster lies within one GPC
   int threads_per_sm;
   int64_t registers_per_sm;
   int64_t shared_per_sm;     // bytes

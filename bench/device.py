@@ -1,0 +1,185 @@
+"""Runs kernels that bench-kernel-texts wrote: compiles their text, builds their parameters, times them in CUDA graphs.
+
+Needs a GPU, its driver, nvcc and torch (for memory and the peers); nothing of it is part of the product.
+"""
+import concurrent.futures
+import ctypes
+import json
+import pathlib
+import struct
+import subprocess
+
+import torch
+
+CUDA = ctypes.CDLL("libcuda.so.1")
+TYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32, "i64": torch.int64, "i1": torch.bool, "ui8": torch.uint8,
+         "i8": torch.int8}
+MAP_TYPES = {torch.bfloat16: 9, torch.float16: 6, torch.float32: 7, torch.uint8: 0}  # CUtensorMapDataType
+SWIZZLES = {0: 0, 32: 1, 64: 2, 128: 3}
+
+
+def check(code, what):
+    if code:
+        raise RuntimeError(f"{what}: CUDA error {code}")
+
+
+def compile_texts(folder, root, numbers=None, jobs=16, defines=()):
+    """Every N.cu of the folder to N.cubin; returns ptxas's complaints (spills, serialised wgmma)."""
+    folder, complaints = pathlib.Path(folder), []
+
+    def one(path):
+        command = ["nvcc", "-std=c++17", "-I", str(root), "-gencode=arch=compute_90a,code=sm_90a", "-Xptxas", "-v", "-cubin",
+                   "-o", str(path.with_suffix(".cubin")), str(path), *defines]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            raise RuntimeError(f"{path}:\n{done.stderr}")
+        return [f"{path.name}: {l}" for l in done.stderr.splitlines()
+                if "C75" in l or ("spill" in l and " 0 bytes spill stores" not in l)]
+
+    paths = [p for p in sorted(folder.glob("*.cu")) if numbers is None or int(p.stem) in numbers]
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for lines in pool.map(one, paths):
+            complaints += lines
+    return complaints
+
+
+class Module:
+    def __init__(self, path):
+        image = pathlib.Path(path).read_bytes()
+        self.handle = ctypes.c_void_p()
+        check(CUDA.cuModuleLoadData(ctypes.byref(self.handle), image), f"load {path}")
+
+    def function(self, name, shared):
+        f = ctypes.c_void_p()
+        check(CUDA.cuModuleGetFunction(ctypes.byref(f), self.handle, name.encode()), name)
+        if shared > 48 << 10:
+            check(CUDA.cuFuncSetAttribute(f, 8, shared), "shared memory")
+        CUDA.cuFuncSetAttribute(f, 9, 100)  # all of the L1 as shared memory
+        return f
+
+
+class Attribute(ctypes.Structure):
+    _fields_ = [("id", ctypes.c_uint), ("pad", ctypes.c_uint), ("value", ctypes.c_uint * 16)]
+
+
+class Config(ctypes.Structure):
+    _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared", ctypes.c_uint), ("stream", ctypes.c_void_p),
+                ("attributes", ctypes.POINTER(Attribute)), ("count", ctypes.c_uint)]
+
+
+def tensor_map(param, tensor, bound):
+    """The map of a tensor whose sizes are `bound` (those the launch is made for)."""
+    strides = tensor.stride()
+    sizes, pitches = [], []
+    for first, last in param["dims"]:
+        size = 1
+        for d in range(first, last + 1):
+            size *= bound[d]
+        sizes.append(max(size, 1))
+        pitches.append(strides[last] * tensor.element_size())
+    sizes.reverse(), pitches.reverse()
+    box = list(reversed(param["box"]))
+    n = len(sizes)
+    out = (ctypes.c_byte * 192)()
+    address = (ctypes.addressof(out) + 63) & ~63
+    check(CUDA.cuTensorMapEncodeTiled(ctypes.c_void_p(address), MAP_TYPES[tensor.dtype], n, ctypes.c_void_p(tensor.data_ptr()),
+                                      (ctypes.c_uint64 * n)(*sizes), (ctypes.c_uint64 * n)(*pitches[1:], 0),
+                                      (ctypes.c_uint32 * n)(*box), (ctypes.c_uint32 * n)(*[1] * n), 0, SWIZZLES[param["swizzle"]], 3, 0),
+          f"tensor map {sizes} {pitches} box {box}")
+    return ctypes.string_at(address, 128)
+
+
+class Launch:
+    """One kernel with its operands.  `bounds[i]`: the sizes operand i was planned for; what differs goes into the step block."""
+    def __init__(self, modules, kernel, operands, bounds=None, overlap=True):
+        self.kernel, self.keep = kernel, list(operands)
+        self.function = modules[kernel["file"]].function(kernel["entry"], kernel["shared"])
+        bounds = bounds or [list(t.shape) if t is not None else None for t in operands]
+        step, blobs = [], []
+
+        def number(value, varies):
+            if not varies:
+                return value
+            step.append(value)
+            return ~(len(step) - 1)
+
+        for param in kernel["params"]:
+            kind, t = param["kind"], operands[param["operand"]] if param["kind"] in ("operand", "map") else None
+            if kind == "operand" and t is None:
+                blobs.append((16, b"\0" * 144))
+            elif kind == "operand":
+                sizes = [number(s, s != b) for s, b in zip(t.shape, bounds[param["operand"]])]
+                rank = max(len(sizes), 1)
+                blob = struct.pack("<Qq", t.data_ptr(), 0) + struct.pack(f"<{rank}q", *(sizes or [0])) + struct.pack(f"<{rank}q", *(t.stride() or [0]))
+                blobs.append((8, blob))
+            elif kind == "map":
+                blobs.append((64, tensor_map(param, t, bounds[param["operand"]])))
+            elif kind == "workspace":
+                self.keep.append(torch.empty(max(kernel["workspace"], 256), dtype=torch.uint8, device="cuda"))
+                blobs.append((8, struct.pack("<Q", self.keep[-1].data_ptr())))
+            elif kind == "counters":
+                self.keep.append(torch.zeros(max(kernel["counters"], 1), dtype=torch.int32, device="cuda"))
+                self.counters = self.keep[-1]
+                blobs.append((8, struct.pack("<Q", self.keep[-1].data_ptr())))
+            else:
+                blobs.append(None)
+        self.keep.append(torch.tensor(step or [0], dtype=torch.int64, device="cuda"))
+        blobs = [b or (8, struct.pack("<Q", self.keep[-1].data_ptr())) for b in blobs]
+        self.buffers = []
+        for align, blob in blobs:
+            raw = (ctypes.c_byte * (len(blob) + align))()
+            at = (ctypes.addressof(raw) + align - 1) // align * align
+            ctypes.memmove(at, blob, len(blob))
+            self.buffers.append((raw, at))
+        self.params = (ctypes.c_void_p * len(blobs))(*[at for _, at in self.buffers])
+        attributes = []
+        if kernel["cluster"] > 1:
+            attributes.append(Attribute(4, 0, (ctypes.c_uint * 16)(kernel["cluster"], 1, 1)))
+        if overlap and kernel["overlaps"]:
+            attributes.append(Attribute(6, 0, (ctypes.c_uint * 16)(1)))
+        self.attributes = (Attribute * max(len(attributes), 1))(*attributes)
+        self.config = Config((ctypes.c_uint * 3)(*kernel["grid"]), (ctypes.c_uint * 3)(kernel["block"], 1, 1), kernel["shared"], None,
+                             self.attributes, len(attributes))
+
+    def __call__(self):
+        if 0 in self.kernel["grid"]:
+            return
+        self.config.stream = torch.cuda.current_stream().cuda_stream
+        check(CUDA.cuLaunchKernelEx(ctypes.byref(self.config), self.function, self.params, None), self.kernel["plan"])
+
+
+def graph_of(calls):
+    for call in calls[:2]:
+        call()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for call in calls:
+            call()
+    return graph
+
+
+def race(runs, rounds=21):
+    """Median microseconds of each graph's replay, run in turn, there and back, so that all see the same clocks."""
+    marks = {name: [] for name in runs}
+    order = list(runs)
+    for _ in range(rounds + 1):
+        for name in order:
+            a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            a.record()
+            runs[name].replay()
+            b.record()
+            marks[name].append((a, b))
+        order.reverse()
+    torch.cuda.synchronize()
+    return {name: sorted(a.elapsed_time(b) for a, b in m[1:])[rounds // 2] * 1e3 for name, m in marks.items()}
+
+
+def load(folder):
+    return json.loads((pathlib.Path(folder) / "kernels.json").read_text())
+
+
+def load_modules(folder, kernels):
+    torch.zeros(1, device="cuda")  # makes the context
+    files = {k["file"] for plans in kernels for k in plans}
+    return {f: Module(pathlib.Path(folder) / f"{f}.cubin") for f in files}

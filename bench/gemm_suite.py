@@ -1,0 +1,133 @@
+"""GEMM: which operations are asked for, checked and timed."""
+import math
+
+NK = [(4096, 4096), (6144, 4096), (28672, 4096), (4096, 14336), (768, 768), (3072, 768), (768, 3072)]
+# The issue's 60 shapes; the last ten are those the cost model was not fitted to.
+SHAPES = ([(m, n, k) for n, k in NK[:4] for m in (1, 4, 16, 64, 256, 1024, 4096)] +
+          [(m, n, k) for n, k in NK[4:] for m in (16, 128, 512, 2048, 8192, 16384)] + [(16384, 28672, 4096), (8192, 8192, 8192), (1, 28672, 2048), (8, 128256, 4096)] +
+          [(3, 5120, 5120), (12, 10240, 2560), (48, 2304, 768), (100, 1152, 4304), (197, 768, 768), (300, 13824, 5120), (768, 3072, 1024), (1576, 2304, 768), (3000, 5120, 13824),
+           (6304, 3072, 768)])
+CHECKS = [(1, 4096, 4096), (2, 4095, 4104), (4, 1000, 776), (7, 769, 1024), (13, 4097, 4096), (31, 999, 1000), (64, 512, 2048), (63, 333, 264), (128, 1024, 4096), (127, 1023, 4104),
+          (129, 257, 264), (300, 1000, 520), (511, 768, 768), (65, 6144, 4096), (1025, 2056, 1096), (3000, 4096, 1032), (5, 8, 8), (1, 1, 1), (70, 3, 5)]
+EPILOGUES = {
+    "bias gelu": (["n"], """
+struct Epilogue {
+  const sl::bf16* bias;
+  __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<1>& e0) : bias(sl::View<sl::bf16, 1>(step, e0).data) {}
+  __device__ __forceinline__ float operator()(float v, int64_t, int64_t column) const {
+    v += sl::to_float(bias[column]);
+    return __fdividef(v, 1.0f + __expf(-2.0f * 0.7978845608f * (v + 0.044715f * v * v * v)));
+  }
+};
+"""),
+    "residual": (["m", "n"], """
+struct Epilogue {
+  const sl::bf16* other;
+  int64_t width;
+  __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<2>& e0)
+      : other(sl::View<sl::bf16, 2>(step, e0).data), width(sl::View<sl::bf16, 2>(step, e0).size(1)) {}
+  __device__ __forceinline__ float operator()(float v, int64_t row, int64_t column) const { return v + sl::to_float(other[row * width + column]); }
+};
+""")}
+
+
+def linear(m, n, k, dtype="bf16", out=None, epilogue=None):
+    query = {"name": "linear", "ins": [{"dtype": dtype, "dims": [m, k]}, {"dtype": dtype, "dims": [n, k], "weight": True}],
+             "outs": [{"dtype": out or dtype, "dims": [m, n]}]}
+    if epilogue:
+        dims, text = EPILOGUES[epilogue]
+        query |= {"epilogue": text, "epilogue_ins": 2}
+        query["ins"].append({"dtype": dtype, "dims": [{"m": m, "n": n}[d] for d in dims]})
+    return query
+
+
+def matmul(batch, m, n, k, dtype="bf16", transpose_b=False):
+    return {"name": "matmul", "attrs": {"transpose_b": int(transpose_b)},
+            "ins": [{"dtype": dtype, "dims": [*batch, m, k]}, {"dtype": dtype, "dims": [*batch, *((n, k) if transpose_b else (k, n))]}],
+            "outs": [{"dtype": dtype, "dims": [*batch, m, n]}]}
+
+
+def varying(query, most):
+    """The same with the rows between 0 and `most`: `actual` is this run's."""
+    m = query["outs"][0]["dims"][0]
+    for operand in query["ins"][:1] + query["outs"]:
+        operand["dims"][0] = {"min": 0, "max": most, "typical": most, "actual": m}
+    return query
+
+
+def checks():
+    """Sizes off every tile multiple; every plan of each."""
+    cases = [linear(*s) for s in CHECKS]
+    cases += [linear(*s, dtype="f16") for s in CHECKS[6:12:4]] + [linear(*s, dtype="f32") for s in CHECKS[3:18:2]]
+    cases += [linear(*s, out="f32") for s in CHECKS[6:13:6]]
+    cases += [linear(m, 1024, 776, epilogue=e) for e in EPILOGUES for m in (5, 300)]
+    cases += [varying(linear(m, 1024, 2048), most) for m, most in ((0, 64), (1, 64), (50, 64), (129, 3000), (1000, 3000))]
+    cases += [matmul(b, m, n, k, transpose_b=t) for t in (False, True) for b, m, n, k in (((3,), 200, 264, 136), ((2, 5), 128, 128, 64), ((), 300, 1000, 520))]
+    cases += [matmul((2, 3), 33, 65, 17, dtype="f32", transpose_b=t) for t in (False, True)]
+    return cases
+
+
+def table():
+    return [linear(*s) for s in SHAPES]
+
+
+def flops(query):
+    (m, k), n = query["ins"][0]["dims"], query["outs"][0]["dims"][1]
+    return 2 * m * n * k
+
+
+def bytes_of(query):
+    return sum(2 * math.prod(o["dims"]) for o in query["ins"] + query["outs"])
+
+
+def label(query):
+    (m, k), n = query["ins"][0]["dims"], query["outs"][0]["dims"][1]
+    return f"{m} x {n} x {k}"
+
+
+def groups(query):
+    m = query["ins"][0]["dims"][0]
+    return ["all", "m 1-16" if m <= 16 else "m 17-255" if m < 256 else "m >= 256"]
+
+
+def tolerance(query):
+    """Of the norm: a 16-bit result rounds to 2e-3; tensor cores truncate sums, which grows with k."""
+    return 6e-3 if query["outs"][0]["dtype"] != "f32" else 5e-5
+
+
+def reference(query, operands, torch):
+    a, b = operands[0].double(), operands[1].double()
+    transposed = query["name"] == "linear" or query["attrs"]["transpose_b"]
+    c = a @ (b.transpose(-1, -2) if transposed else b)
+    if len(operands) > 2:
+        other = operands[2].double()
+        c = torch.nn.functional.gelu(c + other, approximate="tanh") if other.dim() == 1 else c + other
+    return c
+
+
+def make_pool(torch):
+    return {"weights": torch.randn(576 << 20, device="cuda", dtype=torch.float32).to(torch.bfloat16),
+            "rows": torch.randn(16384 * 14336, device="cuda", dtype=torch.bfloat16), "out": torch.empty(16384 * 28672, device="cuda", dtype=torch.bfloat16)}
+
+
+def read_ceiling(torch, device, pool):
+    big = torch.empty(1 << 30, device="cuda", dtype=torch.float32).normal_()  # 4 GiB, cold
+    graph = device.graph_of([lambda: torch.sum(big)] * 2)
+    return 2 * big.numel() * 4 / device.race({"read": graph}, 21)["read"] * 1e-3
+
+
+def runs(query, plans, modules, pool, torch, device):
+    """Graphs of `reps` launches over rotating weights; peer: cuBLASLt's first heuristic answer through torch."""
+    torch.backends.cuda.preferred_blas_library("cublaslt")
+    (m, k), n = query["ins"][0]["dims"], query["outs"][0]["dims"][1]
+    reps = max(1, min(40, int(400 / (max(flops(query) / 600e6, 2 * n * k / 4e6) + 2))))
+    copies = max(1, pool["weights"].numel() // (n * k))
+    weights = [pool["weights"][i % copies * n * k:][:n * k].view(n, k) for i in range(reps)]
+    x, y = pool["rows"][:m * k].view(m, k), pool["out"][:m * n].view(m, n)
+    graphs = {}
+    for plan in plans:
+        graphs[plan["plan"]] = device.graph_of([device.Launch(modules, plan, [x, w, y]) for w in weights])
+    graphs["peer"] = device.graph_of([lambda w=w: torch.mm(x, w.t(), out=y) for w in weights])
+    if len(plans) == 1:
+        graphs["no overlap"] = device.graph_of([device.Launch(modules, plans[0], [x, w, y], overlap=False) for w in weights])
+    return graphs, reps

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""CUDA kernels against their peers, without a model around them.
+
+  python3 bench/kernels.py queries gemm.checks > q.json && build/bin/bench-kernel-texts q.json DIR 1     (no GPU)
+  python3 bench/kernels.py check DIR gemm       every plan against float64, outputs poisoned, repeats compared bitwise
+  python3 bench/kernels.py table DIR gemm       the chosen plans against the library, one interleaved run, ratios; JSON behind --json
+  python3 bench/kernels.py sweep DIR gemm       every plan: what cost models are fitted to
+"""
+import importlib
+import json
+import math
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def suite_of(name):
+    sys.path.insert(0, str(ROOT / "bench"))
+    return importlib.import_module(f"{name}_suite")
+
+
+def sizes_of(operand, key):
+    return [d if isinstance(d, int) else d[key] for d in operand["dims"]]
+
+
+class Problem:
+    """A query's operands on the GPU: normal inputs, a result full of NaN between guards."""
+    def __init__(self, query, device, torch, seed=0, weights=None):
+        self.query, g = query, torch.Generator("cuda").manual_seed(seed)
+        rand = lambda o, shape: torch.randn(shape, device="cuda", dtype=torch.float32, generator=g).to(device.TYPES[o["dtype"]])
+        self.operands, self.bounds = [], []
+        for i, o in enumerate(query["ins"] + query["outs"]):
+            shape, bound = sizes_of(o, "actual"), sizes_of(o, "max")
+            count = math.prod(bound)
+            if i >= len(query["ins"]):
+                self.guarded = torch.full((count + 2048,), float("nan"), device="cuda", dtype=device.TYPES[o["dtype"]])
+                data = self.guarded[1024:1024 + count]
+            elif i == 1 and weights is not None:
+                data = weights
+            else:
+                data = rand(o, (count,))
+            self.operands.append(data[:math.prod(shape)].view(shape))
+            self.bounds.append(bound)
+
+    @property
+    def out(self):
+        return self.operands[-1]
+
+
+def check(folder, suite):
+    import torch
+    import device
+    torch.backends.cuda.matmul.allow_tf32 = False
+    queries, kernels = json.loads((folder / "queries.json").read_text()), device.load(folder)
+    modules, bad, runs, worst = device.load_modules(folder, kernels), 0, 0, {}
+    for query, plans in zip(queries, kernels):
+        problem = Problem(query, device, torch)
+        want = suite.reference(query, problem.operands[:-1], torch)
+        for plan in plans:
+            launch = device.Launch(modules, plan, problem.operands, problem.bounds)
+            first = None
+            for _ in range(2):
+                problem.guarded.fill_(float("nan"))
+                launch()
+                torch.cuda.synchronize()
+                got = problem.out.clone()
+                same, first = first is None or torch.equal(got.view(torch.uint8), first.view(torch.uint8)), got
+            error = float((got.double() - want).norm() / want.norm()) if want.numel() else 0.0
+            outside = torch.cat([problem.guarded[:1024], problem.guarded[-1024:]])
+            ok = error < suite.tolerance(query) and same and bool(outside.isnan().all())
+            runs, bad = runs + 1, bad + (not ok)
+            key = (plan["plan"].split()[0], query["outs"][0]["dtype"])
+            worst[key] = max(worst.get(key, 0), error)
+            if not ok:
+                print(f"BAD {plan['plan']} {[o and o['dims'] for o in query['ins']]} {query['ins'][0]['dtype']}: error {error:.2e}, repeats {same}, guards {bool(outside.isnan().all())}", flush=True)
+    print(f"check: {runs} runs, {bad} bad; worst {({' '.join(k): f'{v:.1e}' for k, v in worst.items()})}", flush=True)
+    return bad
+
+
+def measure(folder, suite, rounds, every):
+    """Yields (query, plans, {name: us}, read GB/s): each plan and the peers in one interleaved race over cold weights."""
+    import torch
+    import device
+    queries, kernels = json.loads((folder / "queries.json").read_text()), device.load(folder)
+    modules = device.load_modules(folder, kernels)
+    pool = suite.make_pool(torch)
+    ceiling = suite.read_ceiling(torch, device, pool)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; read {ceiling:.0f} GB/s", flush=True)
+    for query, plans in zip(queries, kernels):
+        plans = plans if every else plans[:1]
+        runs, reps = suite.runs(query, plans, modules, pool, torch, device)
+        times = {name: us / reps for name, us in device.race(runs, rounds).items()}
+        yield query, plans, times, ceiling
+
+
+def table(folder, suite, out):
+    rows, groups = [], {}
+    for query, plans, times, ceiling in measure(folder, suite, 21, False):
+        ours, peer = times[plans[0]["plan"]], times["peer"]
+        share = suite.bytes_of(query) / ours * 1e-3 / ceiling
+        rows.append({"query": suite.label(query), "plan": plans[0]["plan"], "predicted": plans[0]["us"], "read_gb_s": ceiling, **times, "ratio": peer / ours,
+                     "tflops": suite.flops(query) / ours * 1e-6, "read_share": share})
+        print(f"{suite.label(query):28s} {ours:9.2f} us {rows[-1]['tflops']:7.1f} TF/s {100 * share:5.1f} % read | peer {peer:9.2f}  ratio {peer / ours:.3f} | {plans[0]['plan']}, "
+              f"{plans[0]['us']:.1f} predicted" + "".join(f", {n} {t:.2f}" for n, t in times.items() if n not in ("peer", plans[0]["plan"])), flush=True)
+        for group in suite.groups(query):
+            groups.setdefault(group, []).append(peer / ours)
+    for group, ratios in groups.items():
+        print(f"geomean {group}: {math.exp(sum(map(math.log, ratios)) / len(ratios)):.3f} of {len(ratios)}, least {min(ratios):.3f}", flush=True)
+    if out:
+        pathlib.Path(out).write_text(json.dumps(rows, indent=1))
+
+
+def sweep(folder, suite, out):
+    rows = []
+    for query, plans, times, _ in measure(folder, suite, 7, True):
+        best = min(plans, key=lambda p: times[p["plan"]])
+        rows.append({"query": suite.label(query), "times": times, "predicted": {p["plan"]: p["us"] for p in plans}})
+        print(f"{suite.label(query):28s} peer {times['peer']:.2f}, chosen {plans[0]['plan']} {times[plans[0]['plan']]:.2f}, best {best['plan']} {times[best['plan']]:.2f}", flush=True)
+    if out:
+        pathlib.Path(out).write_text(json.dumps(rows))
+
+
+def main():
+    args = [a for a in sys.argv[1:] if not a.startswith("--")]
+    out = next((a.split("=")[1] for a in sys.argv if a.startswith("--json=")), None)
+    if args[0] == "queries":
+        name, which = args[1].split(".")
+        print(json.dumps(getattr(suite_of(name), which)()))
+        return 0
+    folder, suite = pathlib.Path(args[1]), suite_of(args[2])
+    import device
+    import time
+    start = time.time()
+    complaints = device.compile_texts(folder, ROOT)
+    print(f"compiled in {time.time() - start:.0f} s" + "".join(f"\n{c}" for c in complaints), flush=True)
+    if args[0] == "check":
+        return int(check(folder, suite) > 0)
+    (table if args[0] == "table" else sweep)(folder, suite, out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

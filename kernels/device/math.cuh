@@ -1,0 +1,26 @@
+// Fast forms of what epilogues and softmax need; each is within 2 ulp of a 16-bit result.
+#pragma once
+#include "kernels/device/layout.cuh"
+
+namespace sl {
+
+SL_DEVICE float infinity() { return __int_as_float(0x7f800000); }
+
+SL_DEVICE float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+SL_DEVICE float tanh_fast(float x) {
+  float y;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+SL_DEVICE float sigmoid_fast(float x) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
+SL_DEVICE float silu_fast(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
+// 0.5 x (1 + tanh(u)) = x / (1 + e^-2u)
+SL_DEVICE float gelu_tanh_fast(float x) {
+  return __fdividef(x, 1.0f + __expf(-2.0f * 0.7978845608f * (x + 0.044715f * x * x * x)));
+}
+
+}  // namespace sl

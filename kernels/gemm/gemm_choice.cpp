@@ -1,0 +1,229 @@
+#include "kernels/gemm/gemm_choice.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "runtime/base/status.h"
+
+namespace sluice::kernels {
+namespace {
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
+
+// Fitted to a sweep of every plan over 106 shapes on an H200, within 12 %; what matters is the order of plans.
+constexpr double kGhz = 1.73;            // under sustained tensor load
+constexpr double kSmBytesPerClk = 54;    // that one SM draws from L2
+constexpr double kL2BytesPerClk = 5950;  // that all draw
+constexpr double kMmaEfficiency = 0.85;  // of 4096 multiply-adds / clk and SM, random data
+constexpr double kUsPerClk = 1e-3 / kGhz;
+
+double MemoryUs(const GemmWhat& what, const Gpu& gpu) {
+  const double weight = static_cast<double>(what.n) * what.k * BitWidth(what.weight) / 8;
+  const double in = static_cast<double>(what.m) * what.k * BitWidth(what.in) / 8;
+  const double out = static_cast<double>(what.m) * what.n * BitWidth(what.out) / 8;
+  return what.batch * (weight + in + out) / (gpu.read_gbs * 1e3);
+}
+
+// What the SMs draw per clk when `busy` of them do.
+double FillRate(int64_t busy) { return std::min(kSmBytesPerClk, kL2BytesPerClk / busy); }
+
+// ---- tiles
+
+struct TilePlan {
+  int64_t cols, stages, multicast, split;
+  bool ping_pong;
+};
+constexpr TilePlan kTilePlans[] = {
+    {256, 4, 2, 1, false}, {256, 4, 1, 1, false}, {224, 4, 2, 1, false}, {224, 4, 1, 1, false}, {192, 4, 2, 1, false},
+    {192, 4, 1, 1, false}, {160, 5, 2, 1, false}, {128, 6, 2, 1, false}, {128, 6, 1, 1, false}, {96, 7, 2, 1, false},
+    {96, 7, 1, 1, false},  {64, 8, 2, 1, false},  {64, 8, 1, 1, false},  {256, 4, 1, 2, false}, {256, 4, 1, 4, false},
+    {128, 6, 1, 2, false}, {128, 6, 1, 4, false}, {96, 7, 1, 2, false},  {64, 8, 1, 2, false},  {64, 8, 1, 4, false},
+    {128, 6, 2, 1, true},  {128, 6, 1, 1, true}};
+constexpr int64_t kTileRows = 128;
+
+bool SixteenBits(const GemmWhat& what) {
+  return what.in == what.weight && (what.in == DType::kBF16 || what.in == DType::kF16) &&
+         (what.out == DType::kBF16 || what.out == DType::kF16 || what.out == DType::kF32);
+}
+
+// Rows of 16-byte pitch, which tensor maps ask for.
+bool Pitched(const GemmWhat& what) {
+  return what.dense_constant && what.k > 0 && what.n > 0 && what.k % 8 == 0 &&
+         (!what.weight_by_width || what.n % 8 == 0);
+}
+
+// GPCs are not multiples of 4 SMs, and a cluster lies within one.
+int64_t Clusters(const GemmHow& how, const Gpu& gpu) {
+  return (how.cluster() < 4 ? gpu.sms : gpu.sms_in_clusters_of_4) / how.cluster();
+}
+
+void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
+  const int64_t tile_rows = CeilDiv(what.m, kTileRows), rows = CeilDiv(tile_rows, how.multicast);
+  const int64_t clusters = std::max<int64_t>(1, rows * CeilDiv(what.n, how.cols) * what.batch);
+  const int64_t waves = CeilDiv(clusters, Clusters(how, gpu)), busy = CeilDiv(clusters, waves) * how.cluster();
+  // The cluster of a split leaves after its tile; others persist, no more of them than the waves need.
+  how.ctas = how.split > 1 ? clusters * how.cluster() : what.m_constant ? busy : Clusters(how, gpu) * how.cluster();
+  // A wave covers about band × (ctas / band) tiles: square in bytes.
+  const double square = std::sqrt(static_cast<double>(gpu.sms) * how.cols / kTileRows) / how.multicast;
+  how.band = std::max<int64_t>(1, std::lround(square));
+
+  const double mma = 4.0 * how.cols / kMmaEfficiency;  // clk of a 64-wide block of k
+  const double bytes = (std::min(what.m, kTileRows) + static_cast<double>(how.cols) / how.multicast) * 128;
+  const double fill = bytes / FillRate(busy);
+  const int64_t depth = CeilDiv(CeilDiv(what.k, 64), how.split);
+  double us = (static_cast<double>(waves) * depth * std::max(mma, fill) + 2.0 * how.cols) * kUsPerClk + 2.0;
+  if (how.ping_pong) {
+    us += waves == 1 ? 3 : 0;  // one consumer idles
+  } else {
+    us += (waves - 1) * 0.004 * how.cols;  // stores that nothing hides
+  }
+  if (how.multicast > 1) {
+    us += 0.15;
+    us *= tile_rows % 2 ? 1 + 0.5 / tile_rows : 1;  // a tile wholly outside fills slowly
+  }
+  if (how.split > 1) {  // the exchange: 41 bytes / ns
+    us += 0.3 + waves * how.rows * how.cols * 4e-3 * (how.split - 1) / how.split / 41 + (waves - 1) * 2;
+  }
+  how.us = std::max(MemoryUs(what, gpu) + 3.0, us) + 0.06 * us;
+}
+
+void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
+  if (!SixteenBits(what) || !Pitched(what)) {
+    return;
+  }
+  for (const TilePlan& plan : kTilePlans) {
+    // Width-major weights come in boxes of 64 columns, which multicasting CTAs share evenly.
+    if (what.weight_by_width && plan.cols % (64 * plan.multicast) != 0) {
+      continue;
+    }
+    if (CeilDiv(what.k, 64) < plan.split) {
+      continue;
+    }
+    GemmHow how{.form = GemmForm::kTiles,
+                .rows = kTileRows,
+                .cols = plan.cols,
+                .stages = plan.stages,
+                .multicast = plan.multicast,
+                .split = plan.split,
+                .ping_pong = plan.ping_pong};
+    PredictTiles(what, gpu, how);
+    all.push_back(how);
+  }
+}
+
+// ---- stream
+
+constexpr int64_t kStreamTokens = 64;         // the most it takes
+constexpr int64_t kStreamShared = 113 << 10;  // two CTAs fit an SM
+constexpr int64_t kStreamRows[] = {8, 16, 24, 32, 40, 48, 56, 64};
+
+// Slots of 4 blocks of k make the fewest barriers; a ring wants at least 4 of them.
+void FitStreamRing(GemmHow& how) {
+  for (how.blocks = how.rows <= 32 ? 4 : 2;; how.blocks /= 2) {
+    for (how.stages = 12; how.stages > 1 && how.SharedBytes() > kStreamShared; --how.stages) {
+    }
+    if (how.stages >= 4 || how.blocks == 1) {
+      return;
+    }
+  }
+}
+
+void PredictStream(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
+  const int64_t tiles = CeilDiv(what.n, how.rows), each = CeilDiv(tiles, gpu.sms);
+  how.ctas = CeilDiv(tiles, each);
+  how.tail = each > 1 ? 0 : what.k <= 8192 ? 3 : 8;
+  const double fill = each * (how.rows + std::min(what.m, how.cols)) * 2.0 * what.k / FillRate(how.ctas) * kUsPerClk;
+  const double mma = each * (what.k / 16.0) * 29 * std::max(1.0, how.cols / 32.0) * kUsPerClk;
+  how.us = std::max({MemoryUs(what, gpu), fill, mma}) + 0.23 * fill + 1.4;
+}
+
+void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
+  if (!SixteenBits(what) || !Pitched(what) || what.weight_by_width || what.batched || what.m_max < 0 ||
+      what.m_max > kStreamTokens) {
+    return;
+  }
+  for (const int64_t rows : kStreamRows) {
+    GemmHow how{.form = GemmForm::kStream, .rows = rows, .cols = RoundUp(std::max<int64_t>(1, what.m_max), 8)};
+    FitStreamRing(how);
+    PredictStream(what, gpu, how);
+    all.push_back(how);
+  }
+}
+
+// ---- any
+
+constexpr std::array<int64_t, 2> kAnyTiles[] = {{16, 32}, {64, 64}, {128, 128}};
+
+void AddAny(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
+  for (const auto& [rows, cols] : kAnyTiles) {
+    GemmHow how{.form = GemmForm::kAny, .rows = rows, .cols = cols};
+    how.ctas = CeilDiv(what.m, rows) * CeilDiv(what.n, cols) * what.batch;
+    const double products = what.in == DType::kF32 || what.weight == DType::kF32 ? 3 : 1;
+    // Each clk an SM does 512 multiply-adds of tf32 by mma.sync, half of that in practice; small tiles wait for memory.
+    const double per_tile = rows * cols * static_cast<double>(what.k) * products / 256 + what.k * 40.0;
+    const int64_t waves = CeilDiv(std::max<int64_t>(1, how.ctas), gpu.sms * (rows < 128 ? 2 : 1));
+    how.us = std::max(MemoryUs(what, gpu), waves * per_tile * (rows < 128 ? 2 : 1) * kUsPerClk) + 3;
+    all.push_back(how);
+  }
+}
+
+}  // namespace
+
+int64_t GemmHow::SharedBytes() const {
+  switch (form) {
+    case GemmForm::kTiles: {
+      const int64_t slice = cols / split, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
+      return RoundUp(stages * (rows + cols) * 128 + 2 * 2 * 64 * panel * 2 + (2 * stages + 1) * 8, 1024);
+    }
+    case GemmForm::kStream: {
+      const int64_t slack = RoundUp((64 - rows) * 128 + 16, 8);
+      return RoundUp(stages * blocks * (rows + cols) * 128 + slack + 2 * stages * 8, 1024);
+    }
+    case GemmForm::kAny:
+      return 0;
+  }
+  return 0;
+}
+
+std::string GemmHow::Name() const {
+  switch (form) {
+    case GemmForm::kTiles:
+      return absl::StrFormat("tiles %dx%d%s%s%s", rows, cols, ping_pong ? " ping-pong" : "",
+                             multicast > 1 ? " multicast" : "", split > 1 ? absl::StrCat(" split ", split) : "");
+    case GemmForm::kStream:
+      return absl::StrFormat("stream %dx%d", rows, cols);
+    case GemmForm::kAny:
+      return absl::StrFormat("any %dx%d", rows, cols);
+  }
+  return "";
+}
+
+std::vector<int64_t> GemmHow::Numbers() const {
+  return {static_cast<int64_t>(form), rows, cols, stages, multicast, split, ping_pong, ctas, band, blocks, tail};
+}
+
+GemmHow GemmHow::FromNumbers(const std::vector<int64_t>& n) {
+  return {.form = static_cast<GemmForm>(n[0]),
+          .rows = n[1],
+          .cols = n[2],
+          .stages = n[3],
+          .multicast = n[4],
+          .split = n[5],
+          .ping_pong = n[6] != 0,
+          .ctas = n[7],
+          .band = n[8],
+          .blocks = n[9],
+          .tail = n[10]};
+}
+
+std::vector<GemmHow> GemmCandidates(const GemmWhat& what, const Gpu& gpu) {
+  std::vector<GemmHow> all;
+  AddTiles(what, gpu, all);
+  AddStream(what, gpu, all);
+  AddAny(what, gpu, all);
+  return all;
+}
+
+}  // namespace sluice::kernels

@@ -1,0 +1,59 @@
+// The CUDA GEMMs: what is asked → the ways to compute it → their predicted times.  Pure arithmetic, no CUDA.
+#ifndef SLUICE_KERNELS_GEMM_GEMM_CHOICE_H_
+#define SLUICE_KERNELS_GEMM_GEMM_CHOICE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/target/target.h"
+#include "runtime/base/dtype.h"
+
+namespace sluice::kernels {
+
+// out[batch, m, n] = in[batch, m, k] · weight, where sizes that vary have the value they typically have.
+struct GemmWhat {
+  DType in = DType::kBF16, weight = DType::kBF16, out = DType::kBF16;
+  int64_t batch = 1, m = 0, n = 0, k = 0;
+  int64_t m_max = -1;          // -1: no bound
+  bool m_constant = false;     // so that a grid can be a number
+  bool dense_constant = true;  // batch, m, n, k as far as tensor maps need them constant are so, and operands are dense
+  bool weight_by_width = false;  // the weight is [batch, k, n], not [batch, n, k]
+  bool batched = false;          // there is a batch dimension that is not constantly 1
+  bool read_only_weight = false;
+};
+
+enum class GemmForm : int64_t {
+  kTiles,   // gemm_tiles.cuh
+  kStream,  // gemm_stream.cuh
+  kAny      // gemm_any.cuh
+};
+
+// How: the numbers a kernel is instantiated with.
+struct GemmHow {
+  GemmForm form = GemmForm::kAny;
+  int64_t rows = 0, cols = 0;        // of a tile of the result; stream: weight rows of a tile, tokens
+  int64_t stages = 0;                // slots of the ring
+  int64_t multicast = 1, split = 1;  // tiles: how a cluster is used
+  bool ping_pong = false;            // tiles: consumers take tiles in turn
+  int64_t ctas = 0;                  // of the grid; when m varies, its most
+  int64_t band = 1;                  // tiles: rows of tiles walked together
+  int64_t blocks = 0, tail = 0;      // stream: 64-wide blocks of k in a slot; slots left when the next kernel may begin
+  double us = 0;                     // predicted
+
+  int64_t cluster() const { return multicast * split; }
+  // Bytes of dynamic shared memory: what the kernel's own sizeof says (the printed text asserts it).
+  int64_t SharedBytes() const;
+  // "tiles 128x256 multicast", "stream 32x8", "any 64x64": unique among the candidates of a what.
+  std::string Name() const;
+  // Into CudaPlan::numbers and back.
+  std::vector<int64_t> Numbers() const;
+  static GemmHow FromNumbers(const std::vector<int64_t>& numbers);
+};
+
+// Every way that can compute `what`, with its prediction.  Never empty for float types.
+std::vector<GemmHow> GemmCandidates(const GemmWhat& what, const Gpu& gpu);
+
+}  // namespace sluice::kernels
+
+#endif  // SLUICE_KERNELS_GEMM_GEMM_CHOICE_H_

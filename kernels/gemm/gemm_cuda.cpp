@@ -1,0 +1,263 @@
+// Plans and text of the CUDA GEMMs.
+#include "kernels/gemm/gemm_cuda.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_join.h"
+#include "kernels/device/wgmma_text.h"
+
+namespace sluice::kernels {
+namespace {
+
+// A size in two languages: the kernel's C++, which reads the Views `x` and `y`, and the grid's.  Constants stay out of
+// the text, so that equal plans of different layers are one image.
+struct SizeText {
+  std::string code, grid;
+};
+
+// The product of dimensions [first, last) of the result.
+SizeText Product(int first, int last) {
+  std::vector<std::string> code, grid;
+  for (int d = first; d < last; ++d) {
+    code.push_back(absl::StrFormat("y.size(%d)", d));
+    grid.push_back(absl::StrFormat("y0_%d", d));
+  }
+  return code.empty() ? SizeText{"1", "1"} : SizeText{absl::StrJoin(code, " * "), absl::StrJoin(grid, " * ")};
+}
+
+struct GemmTexts {
+  SizeText batch, m, n;
+  std::string sizes;
+
+  GemmTexts(const CudaQuery& query, const GemmRoles& roles) {
+    const int rank = query.outs[0].rank();
+    batch = Product(0, roles.batch_dims);
+    m = Product(roles.batch_dims, rank - 1);
+    n = Product(rank - 1, rank);
+    sizes = absl::StrFormat("const sl::GemmSizes sizes{int(%s), int(%s), int(x.size(%d)), int(%s)};", m.code, n.code,
+                            query.ins[0].rank() - 1, batch.code);
+  }
+  std::string Tiles(int64_t rows, int64_t cols) const {
+    return absl::StrFormat("ceildiv(%s, %d) * ceildiv(%s, %d) * %s", m.grid, rows, n.grid, cols, batch.grid);
+  }
+};
+
+// The function under construction: parameters in both forms, and what its text is put together from.
+struct Function {
+  CudaKernel kernel;
+  std::vector<std::string> parameters;
+  std::string views;                          // declarations of `x`, `y` …
+  std::string epilogue = "sl::NoEpilogue()";  // an expression
+
+  explicit Function(const std::string& entry) {
+    kernel.entry = entry;
+    Add({.kind = CudaParam::Kind::kStep}, "const sl::Step* step");
+  }
+  void Add(CudaParam param, std::string text) {
+    kernel.params.push_back(std::move(param));
+    parameters.push_back(std::move(text));
+  }
+  void AddMap(CudaParam map, const std::string& name) {
+    Add(std::move(map), "const __grid_constant__ sl::TensorMap " + name);
+  }
+  void AddArg(int number, const CudaOperand& operand, const std::string& name) {
+    Add({.kind = CudaParam::Kind::kOperand, .operand = number},
+        absl::StrFormat("sl::Arg<%d> %s", operand.rank(), name));
+  }
+  void AddView(int number, const CudaOperand& operand, const std::string& name) {
+    AddArg(number, operand, "arg_" + name);
+    views += absl::StrFormat("  const sl::View<%s, %d> %s(step, arg_%s);\n", CudaType(operand.dtype), operand.rank(),
+                             name, name);
+  }
+  void AddEpilogue(const CudaQuery& query) {
+    if (query.epilogue.empty()) {
+      return;
+    }
+    epilogue = "Epilogue(step";
+    for (int i = query.epilogue_ins; i < static_cast<int>(query.ins.size()); ++i) {
+      const std::string name = absl::StrCat("e", i - query.epilogue_ins);
+      AddArg(i, query.ins[i], name);
+      epilogue += ", " + name;
+    }
+    epilogue += ")";
+  }
+  // `head`: what stands before the function; `bounds`: its launch bounds; `body`: what follows the views.
+  void Finish(const std::string& head, const std::string& bounds, const std::string& body) {
+    kernel.text = absl::StrFormat("%sextern \"C\" __global__ void __launch_bounds__(%s)\n%s(%s) {\n%s%s}\n", head,
+                                  bounds, kernel.entry, absl::StrJoin(parameters, ", "), views, body);
+  }
+};
+
+// The map of an operand [batch..., rows..., columns] in boxes; a batch dimension only if batched.
+CudaParam MatrixMap(int number, const GemmRoles& roles, int rank, int64_t box_rows, int64_t box_cols) {
+  CudaParam map{.kind = CudaParam::Kind::kTensorMap, .operand = number};
+  if (roles.what.batched) {
+    map.dims.push_back({0, roles.batch_dims - 1});
+    map.box.push_back(1);
+  }
+  map.dims.push_back({roles.what.batched ? roles.batch_dims : 0, rank - 2});
+  map.dims.push_back({rank - 1, rank - 1});
+  map.box.insert(map.box.end(), {box_rows, box_cols});
+  map.swizzle = static_cast<int>(box_cols * 2);
+  return map;
+}
+
+// Rows of a box of x that holds `rows`: TMA is slow at filling rows beyond a tensor, but each number is another image.
+int64_t BoxRows(int64_t rows) {
+  int64_t box = 1;
+  while (box < rows && box < 8) {
+    box *= 2;
+  }
+  return rows <= 8 ? box : rows <= 64 ? (rows + 7) / 8 * 8 : (rows + 31) / 32 * 32;
+}
+
+// How, as C++ the kernel template reads.
+std::string HowText(const GemmWhat& what, const std::vector<std::pair<std::string, int64_t>>& numbers) {
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : numbers) {
+    parts.push_back(absl::StrFormat("%s = %d", name, value));
+  }
+  return absl::StrFormat("struct How {\n  using In = %s;\n  using Out = %s;\n  static constexpr int %s;\n};\n",
+                         CudaType(what.in), CudaType(what.out), absl::StrJoin(parts, ", "));
+}
+
+std::string Include(const std::string& name) { return absl::StrFormat("#include \"kernels/gemm/%s.cuh\"\n", name); }
+
+void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
+  const GemmWhat& what = roles.what;
+  const GemmTexts texts(query, roles);
+  const CudaOperand &x = query.ins[0], &w = query.ins[1], &y = query.outs[0];
+  const int result = static_cast<int>(query.ins.size());
+  const int64_t box_rows = BoxRows(what.m_max < 0 ? how.rows : std::min(what.m_max, how.rows));
+  const int64_t slice = how.cols / how.split, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
+  const bool tma_store = BitWidth(what.out) == 16 && y.dims.back().constant() && what.n % 8 == 0;
+  f.AddMap(MatrixMap(0, roles, x.rank(), box_rows, 64), "map_a");
+  f.AddMap(MatrixMap(1, roles, w.rank(), what.weight_by_width ? 64 : how.cols / how.multicast, 64), "map_b");
+  if (tma_store) {
+    f.AddMap(MatrixMap(result, roles, y.rank(), 64, panel), "map_c");
+  }
+  f.AddView(0, x, "x");
+  f.AddView(result, y, "y");
+  f.AddEpilogue(query);
+  f.kernel.block = 384;
+  f.kernel.cluster = static_cast<int>(how.cluster());
+  const std::string tiles = texts.Tiles(how.rows * how.multicast, how.cols);
+  // Persistent but for splits, whose clusters do one tile each.
+  f.kernel.grid[0] = how.split > 1
+                         ? absl::StrFormat("max(1, %s) * %d", tiles, how.cluster())
+                         : absl::StrFormat("min(%d, max(1, %s)) * %d", how.ctas / how.cluster(), tiles, how.cluster());
+  const std::string numbers = HowText(what, {{"kCols", how.cols},
+                                             {"kStages", how.stages},
+                                             {"kMulticast", how.multicast},
+                                             {"kSplit", how.split},
+                                             {"kBoxRows", box_rows},
+                                             {"kBand", how.band},
+                                             {"kPingPong", how.ping_pong},
+                                             {"kWidthMajorB", what.weight_by_width},
+                                             {"kBatched", what.batched},
+                                             {"kTmaStore", tma_store},
+                                             {"kWeights", what.read_only_weight}});
+  const std::string check =
+      absl::StrFormat("static_assert(sizeof(sl::TileShared<sl::TilePlan<How>>) == %d);\n", how.SharedBytes());
+  f.Finish(Include("gemm_tiles") + WgmmaText(what.in, static_cast<int>(how.cols)) + query.epilogue + numbers + check,
+           "384, 1",
+           absl::StrFormat("  %s\n  sl::gemm_tiles<How>(map_a, map_b, %s, y.data, sizes, %s);\n", texts.sizes,
+                           tma_store ? "map_c" : "map_a", f.epilogue));
+}
+
+void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
+  const GemmWhat& what = roles.what;
+  f.AddMap(MatrixMap(1, roles, query.ins[1].rank(), how.rows, 64), "map_w");
+  f.AddMap(MatrixMap(0, roles, query.ins[0].rank(), BoxRows(what.m_max), 64), "map_x");
+  f.AddView(0, query.ins[0], "x");
+  f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
+  f.AddEpilogue(query);
+  f.kernel.block = 160;
+  f.kernel.grid[0] = absl::StrCat(how.ctas);
+  const std::string numbers = HowText(what, {{"kRows", how.rows},
+                                             {"kTokens", how.cols},
+                                             {"kBoxTokens", BoxRows(what.m_max)},
+                                             {"kBlocks", how.blocks},
+                                             {"kStages", how.stages},
+                                             {"kTail", how.tail},
+                                             {"kWeights", what.read_only_weight}});
+  const std::string check =
+      absl::StrFormat("static_assert(sizeof(sl::StreamShared<sl::StreamPlan<How>>) == %d);\n", how.SharedBytes());
+  f.Finish(Include("gemm_stream") + WgmmaText(what.in, static_cast<int>(how.cols)) + query.epilogue + numbers + check,
+           "160",
+           absl::StrFormat("  %s\n  sl::gemm_stream<How>(map_w, map_x, y.data, sizes, %s);\n",
+                           GemmTexts(query, roles).sizes, f.epilogue));
+}
+
+// An operand's matrix, as C++: b is seen as [n, k].
+std::string MatrixText(const CudaOperand& operand, const std::string& view, bool transposed) {
+  const int rank = operand.rank();
+  const std::string inner = absl::StrFormat("%s.stride(%d)", view, rank - 1);
+  const std::string outer = rank > 1 ? absl::StrFormat("%s.stride(%d)", view, rank - 2) : "int64_t(0)";
+  return absl::StrFormat("sl::Matrix<%s, %d>{sl::matrix_of(%s, batch), %s, %s}", CudaType(operand.dtype), !transposed,
+                         view, transposed ? inner : outer, transposed ? outer : inner);
+}
+
+void EmitAny(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
+  const GemmTexts texts(query, roles);
+  const CudaOperand &x = query.ins[0], &w = query.ins[1];
+  f.AddView(0, x, "x");
+  f.AddView(1, w, "w");
+  f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
+  f.AddEpilogue(query);
+  // Rows that are several dimensions walked as one must be dense; matrices may be strided.
+  f.kernel.strided_ins = roles.batch_dims + 2 < x.rank() ? 2 : 3;
+  f.kernel.block = how.rows <= 64 ? 128 : 256;
+  f.kernel.grid[0] = texts.Tiles(how.rows, how.cols);
+  const std::string body = absl::StrFormat(
+      "  %s\n"
+      "  const int rows = sl::ceil_div(sizes.m, Plan::kRows), tiles = rows * sl::ceil_div(sizes.n, Plan::kCols);\n"
+      "  sl::let_next_begin();\n  sl::wait_for_previous();\n"
+      "  if (blockIdx.x >= int64_t(tiles) * sizes.batch) return;\n"
+      "  const int batch = blockIdx.x / tiles, tile = blockIdx.x %% tiles;\n"
+      "  sl::gemm_any<Plan>(%s, %s, y.data, tile %% rows, tile / rows, batch, sizes, %s);\n",
+      texts.sizes, MatrixText(x, "x", false), MatrixText(w, "w", roles.what.weight_by_width), f.epilogue);
+  const std::string plan = absl::StrFormat("using Plan = sl::AnyPlan<%d, %d>;\n", how.rows, how.cols);
+  f.Finish(Include("gemm_any") + query.epilogue + plan, "Plan::kThreads, Plan::kBlocks", body);
+}
+
+bool IsGemmFloat(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
+
+}  // namespace
+
+std::vector<CudaPlan> GemmPlans(const CudaQuery& query, const GemmRoles& roles, const Gpu& gpu, std::string& why) {
+  for (const CudaOperand& operand : {query.ins[0], query.ins[1], query.outs[0]}) {
+    if (!IsGemmFloat(operand.dtype)) {
+      why = absl::StrFormat("%s operands", Name(operand.dtype));
+      return {};
+    }
+  }
+  std::vector<CudaPlan> plans;
+  for (const GemmHow& how : GemmCandidates(roles.what, gpu)) {
+    plans.push_back({.name = how.Name(), .numbers = how.Numbers(), .us = how.us});
+  }
+  return plans;
+}
+
+CudaKernel EmitGemm(const CudaQuery& query, const GemmRoles& roles, const CudaPlan& plan) {
+  const GemmHow how = GemmHow::FromNumbers(plan.numbers);
+  Function f(query.name);
+  f.kernel.shared = how.SharedBytes();
+  f.kernel.overlaps_previous = true;
+  f.kernel.aligned_ins = how.form == GemmForm::kAny ? 0 : 3;
+  f.kernel.aligned_outs = 1;
+  switch (how.form) {
+    case GemmForm::kTiles:
+      EmitTiles(query, roles, how, f);
+      break;
+    case GemmForm::kStream:
+      EmitStream(query, roles, how, f);
+      break;
+    case GemmForm::kAny:
+      EmitAny(query, roles, how, f);
+      break;
+  }
+  return f.kernel;
+}
+
+}  // namespace sluice::kernels

@@ -1,0 +1,26 @@
+// What nn.linear and nn.matmul have in common on CUDA: operands 0 and 1, result 0, an optional epilogue.
+#ifndef SLUICE_KERNELS_GEMM_GEMM_CUDA_H_
+#define SLUICE_KERNELS_GEMM_GEMM_CUDA_H_
+
+#include <string>
+#include <vector>
+
+#include "kernels/cuda.h"
+#include "kernels/gemm/gemm_choice.h"
+
+namespace sluice::kernels {
+
+// How a query's operands are a GEMM.
+struct GemmRoles {
+  GemmWhat what;
+  int batch_dims = 0;  // leading dimensions of every operand that make the batch; what follows them but the last
+                       // dimension is the rows of the first operand and of the result
+};
+
+// The candidates for these roles as plans; none, and `why`, when no GEMM takes the types.
+std::vector<CudaPlan> GemmPlans(const CudaQuery& query, const GemmRoles& roles, const Gpu& gpu, std::string& why);
+CudaKernel EmitGemm(const CudaQuery& query, const GemmRoles& roles, const CudaPlan& plan);
+
+}  // namespace sluice::kernels
+
+#endif  // SLUICE_KERNELS_GEMM_GEMM_CUDA_H_

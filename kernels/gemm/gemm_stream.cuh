@@ -1,0 +1,164 @@
+// y[m, n] = epilogue(x[m, k] W[n, k]^T) for few rows m: the time is that of reading W once.
+//
+// Operands are swapped: rows of W fill wgmma's 64, rows of x (padded to kTokens) its width.  One producer lane streams
+// W and x through a ring of TMA slots; one warpgroup multiplies.  A tile has all of k, so nothing is reduced between
+// CTAs; the compiler picks kRows so that every SM gets the same number of whole tiles:
+//   n 4096 on 132 SMs: 32 rows -> 128 tiles, 1 each      n 28672: 56 rows -> 512 tiles, 4 each
+// With kRows < 64 wgmma multiplies what follows in shared memory into rows nobody stores: free, as HBM is the limit.
+//
+// Weights are no one's output, so the next kernel of the stream (programmatic dependent launch) may fill its ring while
+// this one drains: two CTAs fit one SM.  It is let in when this CTA has only `tail` slots left to ask for: sooner, its
+// loads would compete with ours and then leave HBM idle while it waits for x; later, HBM idles during its launch.
+//
+// How, printed by gemm_text.cpp: In, Out; kRows, kTokens; kBoxTokens: rows of x's box, the largest m; kBlocks: 64-wide
+// blocks of k in a slot; kStages: slots; kTail: `tail` above
+#pragma once
+#include "kernels/device/mma.cuh"
+#include "kernels/device/tma.cuh"
+#include "kernels/gemm/gemm_epilogue.cuh"
+
+namespace sl {
+
+template <class How>
+struct StreamPlan : How {
+  using typename How::In;
+  using typename How::Out;
+  static constexpr int kRows = How::kRows, kTokens = How::kTokens, kBlocks = How::kBlocks;
+  static constexpr int kStages = How::kStages, kThreads = 160;
+  static constexpr int kBytesW = kRows * 128, kBytesX = kTokens * 128;  // one block of k
+  static constexpr int kBytesBlock = kBytesW + kBytesX, kBytesStage = kBlocks * kBytesBlock;
+  static constexpr int kExpected = kBlocks * (kBytesW + How::kBoxTokens * 128);
+  static constexpr int kSlack = (64 - kRows) * 128;  // what wgmma reads past the last W
+  static_assert(kBytesW % 1024 == 0 && kBytesX % 1024 == 0);
+};
+
+template <class P>
+struct StreamShared {
+  alignas(1024) uint8_t ring[P::kStages][P::kBytesStage];  // by block of k: W, x
+  alignas(1024) uint8_t slack[P::kSlack + 16];
+  uint64_t full[P::kStages], empty[P::kStages];
+};
+
+// The run of tiles of one CTA, as slots: slot i holds kBlocks blocks of k of tile tile0 + i / depth.
+struct StreamRun {
+  int depth, tile0, tile1, count;
+  SL_DEVICE StreamRun(int tiles, int depth) : depth(depth) {
+    const int each = ceil_div(tiles, gridDim.x);
+    tile0 = blockIdx.x * each, tile1 = min(tiles, tile0 + each), count = max(0, tile1 - tile0) * depth;
+  }
+};
+
+template <class P>
+SL_DEVICE void produce_stream(StreamShared<P>& sm, const TensorMap& map_w, const TensorMap& map_x,
+                              const StreamRun& run) {
+  const uint64_t once = evict_first();
+  auto load_w = [&](int i, int s) {  // also announces x
+    const uint32_t bar = shared_address(&sm.full[s]), to = shared_address(sm.ring[s]);
+    barrier_expect(bar, P::kExpected);
+#pragma unroll
+    for (int b = 0; b < P::kBlocks; ++b)
+      tma_load_hint(to + b * P::kBytesBlock, map_w, bar, (i % run.depth * P::kBlocks + b) * 64,
+                    (run.tile0 + i / run.depth) * P::kRows, once);
+  };
+  auto load_x = [&](int i, int s) {
+    const uint32_t bar = shared_address(&sm.full[s]), to = shared_address(sm.ring[s]) + P::kBytesW;
+#pragma unroll
+    for (int b = 0; b < P::kBlocks; ++b)
+      tma_load(to + b * P::kBytesBlock, map_x, bar, (i % run.depth * P::kBlocks + b) * 64, 0);
+  };
+  const int ahead = min(P::kStages, run.count);
+  for (int i = 0; i < ahead; ++i) {
+    load_w(i, i);
+  }
+  if (run.count - ahead <= P::kTail) {
+    let_next_begin();
+  }
+  wait_for_previous();
+  Ring<P::kStages> ring;
+  for (int i = 0; i < ahead; ++i, ring.next()) {
+    load_x(i, i);
+  }
+  for (int i = ahead; i < run.count; ++i, ring.next()) {
+    barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);
+    load_w(i, ring.slot);
+    load_x(i, ring.slot);
+    if (run.count - 1 - i == P::kTail) {
+      let_next_begin();
+    }
+  }
+}
+
+// Even and odd steps sum apart, so that the next wgmma need not wait for the last one's sum.  Register i of a thread is
+// row FragmentRow of W and token FragmentColumn.
+template <class P, class Epilogue>
+SL_DEVICE void store_stream(const float (&even)[P::kTokens / 2], const float (&odd)[P::kTokens / 2], typename P::Out* y,
+                            int tile, const GemmSizes& sizes, const Epilogue& epilogue) {
+#pragma unroll
+  for (int i = 0; i < P::kTokens / 2; ++i) {
+    const int token = FragmentColumn(threadIdx.x, i), local = FragmentRow(threadIdx.x, i),
+              col = tile * P::kRows + local;
+    if (token < sizes.m && local < P::kRows && col < sizes.n) {
+      y[int64_t(token) * sizes.n + col] = narrow<typename P::Out>(epilogue(even[i] + odd[i], token, col));
+    }
+  }
+}
+
+template <class P, class Epilogue>
+SL_DEVICE void consume_stream(StreamShared<P>& sm, typename P::Out* y, const StreamRun& run, const GemmSizes& sizes,
+                              const Epilogue& epilogue) {
+  const uint64_t w_matrix = MatrixDescriptor(shared_address(sm.ring));
+  Ring<P::kStages> ring;
+  for (int tile = run.tile0; tile < run.tile1; ++tile) {
+    float even[P::kTokens / 2], odd[P::kTokens / 2];
+    int previous = 0;
+    for (int d = 0; d < run.depth; ++d, ring.next()) {
+      barrier_wait(shared_address(&sm.full[ring.slot]), ring.parity);
+      const uint64_t slot = w_matrix + ring.slot * (P::kBytesStage / 16);
+      wgmma_begin();
+#pragma unroll
+      for (int step = 0; step < 4 * P::kBlocks; ++step) {
+        const uint64_t block = slot + step / 4 * (P::kBytesBlock / 16) + step % 4 * kDepthStep;
+        const uint64_t x = block + P::kBytesW / 16;
+        Wgmma<typename P::In, P::kTokens>::template shared<0>(step % 2 ? odd : even, block, x, step > 1 || d > 0);
+      }
+      wgmma_commit();
+      wgmma_wait<1>();
+      if (d > 0 && threadIdx.x == 0) {
+        barrier_arrive(shared_address(&sm.empty[previous]));
+      }
+      previous = ring.slot;
+    }
+    wgmma_wait<0>();
+    if (threadIdx.x == 0) {
+      barrier_arrive(shared_address(&sm.empty[previous]));
+    }
+    store_stream<P>(even, odd, y, tile, sizes, epilogue);
+  }
+}
+
+// The kernel: any grid, kThreads threads, sizeof(StreamShared<StreamPlan<How>>) bytes of shared memory.
+//   map_w [n, k] boxes kRows x 64      map_x [m, k] boxes kBoxTokens x 64
+template <class How, class Epilogue>
+SL_DEVICE void gemm_stream(const TensorMap& map_w, const TensorMap& map_x, typename How::Out* y, const GemmSizes& sizes,
+                           const Epilogue& epilogue) {
+  using P = StreamPlan<How>;
+  extern __shared__ __align__(1024) uint8_t dynamic[];
+  StreamShared<P>& sm = *reinterpret_cast<StreamShared<P>*>(dynamic);
+  const StreamRun run(sizes.m > 0 ? ceil_div(sizes.n, P::kRows) : 0, ceil_div(sizes.k, 64 * P::kBlocks));
+  if (threadIdx.x == 128) {
+    prefetch_map(map_w), prefetch_map(map_x);
+    for (int s = 0; s < P::kStages; ++s) {
+      barrier_init(shared_address(&sm.full[s]), 1), barrier_init(shared_address(&sm.empty[s]), 1);
+    }
+    barrier_init_fence();
+  }
+  __syncthreads();
+  if (threadIdx.x < 128) {
+    wait_for_previous();  // what the epilogue reads
+    consume_stream<P>(sm, y, run, sizes, epilogue);
+  } else if (threadIdx.x == 128) {
+    produce_stream<P>(sm, map_w, map_x, run);
+  }
+}
+
+}  // namespace sl

@@ -1,0 +1,364 @@
+// C[m, n] = epilogue(A[m, k] B) for compute-bound shapes; 16-bit operands, f32 sums.
+//
+//   warpgroup 0     producer: one lane keeps a ring of kStages slots {A 128 x 64, B 64 x kCols} filled by TMA
+//   warpgroups 1, 2 consumers: each multiplies its 64 rows by all kCols columns and stores them while the ring refills
+//
+//   kPingPong       consumers take whole tiles of 128 rows in turn, so one's epilogue hides under the other's products:
+//                   best once CTAs do several tiles.  Else both share each tile (wider, less traffic, both store at
+//                   once).
+//   kMulticast 2    the CTAs of a cluster take tiles (row, col) and (row + 1, col); each loads half of B for both.
+//   kSplit s        the s CTAs of a cluster share one tile, each taking k / s; they exchange column slices through
+//                   distributed shared memory and each finishes its own.  Fixed order of addition, no workspace.
+//
+// How, printed by gemm_text.cpp:
+//   In, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than A has (TMA fills rows
+//   beyond a tensor slowly); kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have a
+//   third dimension; kTmaStore: Out has 16 bits and n is a multiple of 8; kWeights: no earlier kernel of the stream
+//   writes B
+#pragma once
+#include "kernels/device/mma.cuh"
+#include "kernels/device/tma.cuh"
+#include "kernels/gemm/gemm_epilogue.cuh"
+
+namespace sl {
+
+template <class How>
+struct TilePlan : How {
+  using typename How::In;
+  using typename How::Out;
+  static constexpr int kRows = 128, kDepth = 64, kCols = How::kCols, kStages = How::kStages;
+  static constexpr int kMulticast = How::kMulticast, kSplit = How::kSplit;
+  static constexpr int kCluster = kMulticast * kSplit, kThreads = 384;
+  static constexpr int kHalves = How::kPingPong ? 2 : 1;   // 64-row pieces of one consumer
+  static constexpr int kReaders = How::kPingPong ? 1 : 2;  // consumers of a slot
+  static constexpr int kSlice = kCols / kSplit;            // columns that one CTA finishes
+
+  // B comes in boxes of kBoxCols columns: a CTA loads kBoxes / kMulticast of them, and multicasts them to its cluster.
+  static constexpr int kBoxCols = How::kWidthMajorB ? 64 : kCols / kMulticast;
+  static constexpr int kBoxes = kCols / kBoxCols, kBoxBytes = kBoxCols * kDepth * 2;
+  static constexpr int kBytesA = kRows * kDepth * 2, kBytesB = kCols * kDepth * 2, kBytesStage = kBytesA + kBytesB;
+  static constexpr int kExpected = How::kBoxRows * kDepth * 2 + kBytesB;  // that land in a slot
+
+  static constexpr int kPanel = kSlice % 64 == 0 ? 64 : kSlice % 32 == 0 ? 32 : 16;  // columns of one TMA store
+  static constexpr int kPanelBytes = 64 * kPanel * 2, kPanels = 2;                   // staged per consumer
+  static constexpr int kInboxBytes = kSlice / 2 * 256 * 4;                           // from one CTA of a split
+
+  static_assert(kMulticast == 1 || kSplit == 1, "a cluster serves one purpose");
+  static_assert(!How::kPingPong || (kSplit == 1 && kCols <= 128));
+  static_assert(kSlice % 16 == 0 && kBoxes % kMulticast == 0);
+};
+
+template <class P>
+struct TileShared {
+  alignas(1024) uint8_t ring[P::kStages][P::kBytesStage];  // A, then B
+  alignas(1024) uint8_t staging[2][P::kPanels][P::kPanelBytes];
+  uint64_t full[P::kStages];   // the producer's announcement and its bytes; consumers only wait
+  uint64_t empty[P::kStages];  // every reader, in every CTA the slot is written for
+  uint64_t arrived;            // the bytes of a split's partial sums
+};
+
+// ---- Producer.
+
+template <class P>
+struct TileProducer {
+  TileShared<P>& sm;
+  const TensorMap& map_a;
+  const TensorMap& map_b;
+  int rank;
+
+  SL_DEVICE void load_a(int slot, int depth, int row, int batch) const {
+    const uint32_t to = shared_address(sm.ring[slot]), bar = shared_address(&sm.full[slot]);
+    if constexpr (P::kBatched) {
+      tma_load(to, map_a, bar, depth, row, batch);
+    } else {
+      tma_load(to, map_a, bar, depth, row);
+    }
+  }
+  // Also announces what the peer sends and what load_a will bring.
+  SL_DEVICE void load_b(int slot, int depth, int col, int batch) const {
+    const uint32_t bar = shared_address(&sm.full[slot]), to = shared_address(sm.ring[slot]) + P::kBytesA;
+    barrier_expect(bar, P::kExpected);
+    constexpr int kMine = P::kBoxes / P::kMulticast;
+#pragma unroll
+    for (int i = 0; i < kMine; ++i) {
+      const int box = P::kMulticast > 1 ? i + rank * kMine : i, width = col + box * P::kBoxCols;
+      const int x = P::kWidthMajorB ? width : depth, y = P::kWidthMajorB ? depth : width;
+      if constexpr (P::kMulticast > 1 && P::kBatched) {
+        tma_load_multicast(to + box * P::kBoxBytes, map_b, bar, x, y, batch, (1 << P::kMulticast) - 1);
+      } else if constexpr (P::kMulticast > 1) {
+        tma_load_multicast(to + box * P::kBoxBytes, map_b, bar, x, y, (1 << P::kMulticast) - 1);
+      } else if constexpr (P::kBatched) {
+        tma_load(to + box * P::kBoxBytes, map_b, bar, x, y, batch);
+      } else {
+        tma_load(to + box * P::kBoxBytes, map_b, bar, x, y);
+      }
+    }
+  }
+
+  // Weights are no earlier kernel's output: the first lap of the ring need not wait for that kernel.
+  SL_DEVICE void run(const TileOrder& order, int first, int stride, int block0, int block1) const {
+    const int early = P::kWeights && first < order.count() ? smaller(P::kStages, block1 - block0) : 0;
+    for (int s = 0; s < early; ++s) {
+      load_b(s, (block0 + s) * P::kDepth, order.at(first).col * P::kCols, order.at(first).batch);
+    }
+    wait_for_previous();
+    Ring<P::kStages> ring;
+    for (int i = first; i < order.count(); i += stride) {
+      const TileIndex tile = order.at(i);
+      const int row = (tile.row * P::kMulticast + (P::kMulticast > 1 ? rank : 0)) * P::kRows;
+      for (int b = block0; b < block1; ++b, ring.next()) {
+        if (i > first || b >= block0 + early) {
+          barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);
+          load_b(ring.slot, b * P::kDepth, tile.col * P::kCols, tile.batch);
+        }
+        load_a(ring.slot, b * P::kDepth, row, tile.batch);
+      }
+    }
+  }
+};
+
+// ---- Consumers.  acc[i] of a thread is FragmentRow, FragmentColumn (layout.h) of its warpgroup's 64 x kCols.
+
+template <class P>
+struct TileStore {
+  const TensorMap& map;
+  typename P::Out* out;  // [batch, m, n]
+  GemmSizes sizes;
+  uint32_t staging;
+  int consumer, thread;
+
+  template <class Epilogue>
+  SL_DEVICE void run(const float (&sums)[P::kSlice / 2], int row0, int col0, int batch,
+                     const Epilogue& epilogue) const {
+    const int row = row0 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
+    auto pair = [&](int i) {  // two adjacent columns: registers i and i + 1
+      return finish(epilogue, {sums[i], sums[i + 1]}, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+    };
+    if constexpr (P::kTmaStore) {
+      const int warp = thread / 32, lane = thread % 32;
+#pragma unroll
+      for (int p = 0; p < P::kSlice / P::kPanel; ++p) {
+        const uint32_t panel = staging + p % P::kPanels * P::kPanelBytes;
+        if (thread == 0) {
+          tma_store_wait_read<P::kPanels - 1>();
+        }
+        named_sync(1 + consumer, 128);
+#pragma unroll
+        for (int chunk = 0; chunk < P::kPanel / 8; chunk += 2) {
+          const int i = (p * P::kPanel / 8 + chunk) * 4;
+          uint32_t words[4];
+#pragma unroll
+          for (int j = 0; j < 4; ++j) {
+            const Pair v = pair(i + 2 * j);
+            words[j] = pack<typename P::Out>(v.x, v.y);
+          }
+          const uint32_t to = panel + SwizzledOffset(warp * 16 + lane % 16, chunk + lane / 16, P::kPanel * 2);
+          store_matrices(to, words[0], words[1], words[2], words[3]);
+        }
+        fence_async_proxy();
+        named_sync(1 + consumer, 128);
+        if (thread == 0) {
+          if constexpr (P::kBatched) {
+            tma_store(map, panel, col0 + p * P::kPanel, row0, batch);
+          } else {
+            tma_store(map, panel, col0 + p * P::kPanel, row0);
+          }
+        }
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < P::kSlice / 2; i += 2) {
+        store_result(epilogue, {sums[i], sums[i + 1]}, out, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+      }
+    }
+  }
+};
+
+// Sums the partial tiles of a split's CTAs; `own` becomes this CTA's slice.  The idle ring of each CTA is its inbox.
+template <class P>
+SL_DEVICE void exchange_slices(const float (&acc)[P::kCols / 2], float (&own)[P::kSlice / 2], TileShared<P>& sm,
+                               int rank, int math_thread) {
+  constexpr int kFloats = P::kSlice / 2, kVectors = kFloats / 4;
+  const uint32_t inbox = shared_address(sm.ring), arrived = shared_address(&sm.arrived);
+  cluster_sync();  // every ring is idle
+#pragma unroll
+  for (int to = 0; to < P::kSplit; ++to) {
+    if (to == rank) {
+      continue;
+    }
+    const uint32_t box = peer_address(inbox + rank * P::kInboxBytes + math_thread * 16, to),
+                   bar = peer_address(arrived, to);
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      const float* f = &acc[to * kFloats + v * 4];
+      store_peer(box + v * 256 * 16, f[0], f[1], f[2], f[3], bar);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kFloats; ++i) {  // selects: a branch would keep acc in local memory
+    own[i] = acc[i];
+#pragma unroll
+    for (int to = 1; to < P::kSplit; ++to) {
+      own[i] = rank == to ? acc[to * kFloats + i] : own[i];
+    }
+  }
+  barrier_wait(arrived, 0);
+#pragma unroll
+  for (int from = 0; from < P::kSplit; ++from) {
+    if (from == rank) {
+      continue;
+    }
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      float4 f;
+      asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+                   : "=f"(f.x), "=f"(f.y), "=f"(f.z), "=f"(f.w)
+                   : "r"(inbox + from * P::kInboxBytes + (v * 256 + math_thread) * 16));
+      own[v * 4] += f.x, own[v * 4 + 1] += f.y, own[v * 4 + 2] += f.z, own[v * 4 + 3] += f.w;
+    }
+  }
+}
+
+template <class P, class Epilogue>
+SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const TileOrder& order, int rank, int first,
+                             int stride, int block0, int block1, const Epilogue& epilogue) {
+  using Mma = Wgmma<typename P::In, P::kCols>;
+  constexpr int kStepB = P::kWidthMajorB ? kWidthDepthStep : kDepthStep;
+  const int consumer = store.consumer, thread = store.thread;
+  const uint64_t a_matrix =
+      MatrixDescriptor(shared_address(sm.ring) + (P::kPingPong ? 0 : consumer * 64 * P::kDepth * 2));
+  const uint64_t b_matrix = MatrixDescriptor(shared_address(sm.ring) + P::kBytesA, P::kWidthMajorB ? P::kBoxBytes : 16);
+  auto release = [&](int slot) {  // one lane for the warpgroup, to each CTA the slot is written for
+    if constexpr (P::kMulticast > 1) {
+      if (thread < P::kMulticast) {
+        barrier_arrive_peer(shared_address(&sm.empty[slot]), thread);
+      }
+    } else {
+      if (thread == 0) {
+        barrier_arrive(shared_address(&sm.empty[slot]));
+      }
+    }
+  };
+  Ring<P::kStages> ring;
+  if (P::kPingPong && consumer == 1) {
+    ring.skip(block1 - block0);
+  }
+  for (int i = first + (P::kPingPong ? consumer * stride : 0); i < order.count();
+       i += P::kPingPong ? 2 * stride : stride) {
+    const TileIndex tile = order.at(i);
+    const int row =
+        (tile.row * P::kMulticast + (P::kMulticast > 1 ? rank : 0)) * P::kRows + (P::kPingPong ? 0 : consumer * 64);
+    float acc[P::kHalves][P::kCols / 2];
+    int previous = 0;
+    // A parity wait cannot tell this lap from the one before last: begin only when the other consumer's slots are full.
+    if (P::kPingPong && i > first) {
+      named_sync(3 + consumer, 256);
+    }
+    for (int b = block0; b < block1; ++b, ring.next()) {
+      barrier_wait(shared_address(&sm.full[ring.slot]), ring.parity);
+      const uint64_t a = a_matrix + ring.slot * (P::kBytesStage / 16), w = b_matrix + ring.slot * (P::kBytesStage / 16);
+      wgmma_begin();
+#pragma unroll
+      for (int step = 0; step < P::kDepth / 16; ++step)
+#pragma unroll
+        for (int half = 0; half < P::kHalves; ++half) {
+          Mma::template shared<P::kWidthMajorB>(acc[half], a + kDepthStep * step + half * (64 * P::kDepth * 2 / 16),
+                                                w + kStepB * step, step > 0 || b > block0);
+        }
+      wgmma_commit();
+      wgmma_wait<1>();  // the previous slot's reads have retired; this one's run on
+      if (b > block0) {
+        release(previous);
+      }
+      previous = ring.slot;
+    }
+    if (P::kPingPong && i + stride < order.count()) {
+      named_arrive(4 - consumer, 256);
+    }
+    wgmma_wait<0>();
+#pragma unroll
+    for (int half = 0; half < P::kHalves; ++half) {
+      pin(acc[half]);
+    }
+    release(previous);
+    if constexpr (P::kSplit > 1) {
+      float own[P::kSlice / 2];
+      exchange_slices<P>(acc[0], own, sm, rank, consumer * 128 + thread);
+      store.run(own, row, tile.col * P::kCols + rank * P::kSlice, tile.batch, epilogue);
+    } else {
+#pragma unroll
+      for (int half = 0; half < P::kHalves; ++half) {
+        store.run(acc[half], row + half * 64, tile.col * P::kCols, tile.batch, epilogue);
+      }
+    }
+    if (P::kPingPong) {
+      ring.skip(block1 - block0);
+    }
+  }
+  if (P::kTmaStore && thread == 0) {
+    tma_store_wait_read<0>();  // the staging must outlive its last store
+  }
+}
+
+// The kernel: a grid of kCluster x any, kThreads threads, sizeof(TileShared<TilePlan<How>>) bytes of shared memory.
+//   map_a [batch, m, k] boxes kBoxRows x 64      map_b [batch, n, k] boxes kBoxCols x 64, or [batch, k, n] boxes 64 x
+//   64 map_c [batch, m, n] boxes 64 x kPanel, rows of a box swizzled over its whole width
+// A split's grid has one cluster per tile of the largest m.
+template <class How, class Epilogue>
+SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const TensorMap& map_c,
+                          typename How::Out* out, const GemmSizes& sizes, const Epilogue& epilogue) {
+  using P = TilePlan<How>;
+  extern __shared__ __align__(1024) uint8_t dynamic[];
+  TileShared<P>& sm = *reinterpret_cast<TileShared<P>*>(dynamic);
+  const int group = threadIdx.x / 128, thread = threadIdx.x % 128;
+  const int rank = P::kCluster > 1 ? cluster_rank() : 0;
+  const int blocks = ceil_div(sizes.k, P::kDepth);
+  const int block0 = P::kSplit > 1 ? blocks * rank / P::kSplit : 0,
+            block1 = P::kSplit > 1 ? blocks * (rank + 1) / P::kSplit : blocks;
+  const int first = blockIdx.x / P::kCluster, stride = gridDim.x / P::kCluster;
+  const TileOrder order{ceil_div(sizes.m, P::kRows * P::kMulticast), ceil_div(sizes.n, P::kCols), sizes.batch,
+                        P::kBand};
+
+  if (threadIdx.x == 0) {
+    prefetch_map(map_a), prefetch_map(map_b);
+    for (int s = 0; s < P::kStages; ++s) {
+      barrier_init(shared_address(&sm.full[s]), 1);
+      barrier_init(shared_address(&sm.empty[s]), P::kReaders * P::kMulticast);
+    }
+    barrier_init(shared_address(&sm.arrived), 1);
+    if constexpr (P::kSplit > 1) {
+      barrier_expect(shared_address(&sm.arrived), (P::kSplit - 1) * P::kInboxBytes);
+    }
+    barrier_init_fence();
+  }
+  if constexpr (P::kCluster > 1) {
+    cluster_sync();
+  } else {
+    __syncthreads();
+  }
+  let_next_begin();  // its CTA cannot come in before this one leaves: shared memory is full
+
+  if (group == 0) {
+    give_registers<40>();
+    if (thread == 0) {
+      TileProducer<P>{sm, map_a, map_b, rank}.run(order, first, stride, block0, block1);
+    }
+    __syncwarp();
+    if constexpr (P::kSplit > 1) {
+      if (first < order.count()) {
+        cluster_sync();  // the one in exchange_slices
+      }
+    }
+  } else {
+    take_registers<232>();
+    wait_for_previous();  // what the epilogue reads
+    const TileStore<P> store{map_c, out, sizes, shared_address(sm.staging[group - 1]), group - 1, thread};
+    consume_tiles<P>(sm, store, order, rank, first, stride, block0, block1, epilogue);
+  }
+  if constexpr (P::kMulticast > 1) {  // a peer may still arrive on, or write into, this CTA's shared memory
+    __syncwarp();
+    cluster_sync();
+  }
+}
+
+}  // namespace sl

@@ -1,0 +1,43 @@
+// nn.linear on CUDA: x [..., k], w [n, k] → [..., n].  All but the last dimension of x are its rows.
+#include <algorithm>
+
+#include "kernels/gemm/gemm_cuda.h"
+
+namespace sluice::kernels {
+namespace {
+
+GemmRoles Roles(const CudaQuery& query) {
+  const CudaOperand &x = query.ins[0], &w = query.ins[1];
+  GemmRoles roles;
+  GemmWhat& what = roles.what;
+  what.in = x.dtype;
+  what.weight = w.dtype;
+  what.out = query.outs[0].dtype;
+  what.n = w.dims[0].expected();
+  what.k = w.dims[1].expected();
+  what.m = what.m_max = 1;
+  what.m_constant = true;
+  for (int d = 0; d + 1 < x.rank(); ++d) {
+    what.m *= x.dims[d].expected();
+    what.m_max = what.m_max < 0 || x.dims[d].max < 0 ? -1 : what.m_max * x.dims[d].max;
+    what.m_constant &= x.dims[d].constant();
+  }
+  what.dense_constant = w.dims[0].constant() && w.dims[1].constant() && x.rank() > 1;
+  what.read_only_weight = w.weight;
+  return roles;
+}
+
+std::vector<CudaPlan> Plans(const CudaQuery& query, const Gpu& gpu, std::string& why) {
+  return GemmPlans(query, Roles(query), gpu, why);
+}
+
+CudaKernel Emit(const CudaQuery& query, const Gpu&, const CudaPlan& plan) {
+  return EmitGemm(query, Roles(query), plan);
+}
+
+}  // namespace
+
+extern const CudaFamily kCudaLinear;
+const CudaFamily kCudaLinear = {.name = "linear", .plans = Plans, .emit = Emit, .epilogue = true};
+
+}  // namespace sluice::kernels

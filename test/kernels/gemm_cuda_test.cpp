@@ -1,0 +1,292 @@
+// The CUDA GEMMs without a GPU: index arithmetic, what is offered for which operation, and what is emitted.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/cuda.h"
+#include "kernels/device/layout.cuh"
+#include "kernels/gemm/gemm_choice.h"
+#include "runtime/plan/size_expr.h"
+
+namespace sluice::kernels {
+namespace {
+
+const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
+
+// ---- Index arithmetic.
+
+TEST(Layout, SwizzleMovesEveryChunkOnceAndSpreadsAColumnOverTheBanks) {
+  for (const int span : {32, 64, 128}) {
+    std::set<int> offsets;
+    for (int row = 0; row < 64; ++row) {
+      for (int chunk = 0; chunk < span / 16; ++chunk) {
+        offsets.insert(sl::SwizzledOffset(row, chunk, span));
+      }
+    }
+    EXPECT_EQ(offsets.size(), 64u * span / 16);
+    EXPECT_EQ(*offsets.rbegin(), 64 * span - 16);
+    // Eight consecutive rows of one chunk (what ldmatrix and stmatrix touch at once) lie in eight different groups of
+    // four banks.
+    for (int chunk = 0; chunk < span / 16; ++chunk) {
+      std::set<int> banks;
+      for (int row = 8; row < 16; ++row) {
+        banks.insert(sl::SwizzledOffset(row, chunk, span) / 16 % 8);
+      }
+      EXPECT_EQ(banks.size(), 8u) << "span " << span << " chunk " << chunk;
+    }
+  }
+}
+
+TEST(Layout, FragmentsOfAWarpgroupCoverTheTileOnce) {
+  std::set<std::pair<int, int>> cells;
+  for (int thread = 0; thread < 128; ++thread) {
+    for (int i = 0; i < 24 / 2; ++i) {
+      cells.insert({sl::FragmentRow(thread, i), sl::FragmentColumn(thread, i)});
+    }
+  }
+  EXPECT_EQ(cells.size(), 64u * 24);
+  EXPECT_EQ(*cells.rbegin(), std::make_pair(63, 23));
+}
+
+TEST(Layout, DescriptorFieldsAreInUnitsOf16Bytes) {
+  const unsigned long depth = sl::MatrixDescriptor(0x400 + 2048);
+  EXPECT_EQ(depth & 0x3fff, (0x400u + 2048) / 16);
+  EXPECT_EQ(depth >> 16 & 0x3fff, 1u);
+  EXPECT_EQ(depth >> 32 & 0x3fff, 64u);  // 8 rows of 128 bytes
+  EXPECT_EQ(depth >> 62, 1u);            // 128-byte swizzle
+  EXPECT_EQ(sl::MatrixDescriptor(0, 8192) >> 16 & 0x3fff, 512u);
+  // Stepping the start by whole k steps changes no other field, up to the end of shared memory.
+  EXPECT_EQ(sl::MatrixDescriptor(227 << 10) + 3 * sl::kDepthStep, sl::MatrixDescriptor((227 << 10) + 96));
+}
+
+TEST(Layout, BandsVisitEveryTileOnceDownThenRight) {
+  const sl::TileOrder order{4, 3, 1, 2};
+  const int rows[] = {0, 1, 0, 1, 0, 1, 2, 3}, cols[] = {0, 0, 1, 1, 2, 2, 0, 0};
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(order.at(i).row, rows[i]);
+    EXPECT_EQ(order.at(i).col, cols[i]);
+  }
+  for (const int band : {1, 3, 5, 100}) {
+    const sl::TileOrder ragged{7, 5, 3, band};
+    std::set<std::tuple<int, int, int>> seen;
+    for (int i = 0; i < ragged.count(); ++i) {
+      const sl::TileIndex tile = ragged.at(i);
+      EXPECT_TRUE(tile.row < 7 && tile.col < 5 && tile.batch < 3);
+      seen.insert({tile.batch, tile.row, tile.col});
+    }
+    EXPECT_EQ(seen.size(), 7u * 5 * 3);
+  }
+}
+
+TEST(Layout, SkippingSlotsOfARingIsSteppingOverThem) {
+  for (int skip = 0; skip < 23; ++skip) {
+    sl::Ring<5> stepped, skipped;
+    stepped.skip(3);
+    skipped.skip(3);
+    for (int i = 0; i < skip; ++i) {
+      stepped.next();
+    }
+    skipped.skip(skip);
+    EXPECT_EQ(stepped.slot, skipped.slot);
+    EXPECT_EQ(stepped.parity, skipped.parity);
+  }
+}
+
+// ---- Choice.
+
+GemmWhat Linear(int64_t m, int64_t n, int64_t k) {
+  return {.m = m, .n = n, .k = k, .m_max = m, .m_constant = true, .read_only_weight = true};
+}
+
+GemmHow Best(const GemmWhat& what) {
+  const std::vector<GemmHow> all = GemmCandidates(what, Hopper());
+  return *std::min_element(all.begin(), all.end(), [](const GemmHow& a, const GemmHow& b) { return a.us < b.us; });
+}
+
+std::set<GemmForm> Forms(const GemmWhat& what) {
+  std::set<GemmForm> forms;
+  for (const GemmHow& how : GemmCandidates(what, Hopper())) {
+    forms.insert(how.form);
+  }
+  return forms;
+}
+
+using enum GemmForm;
+
+TEST(GemmChoice, FormsFollowFromTypesSizesAndStrides) {
+  EXPECT_EQ(Forms(Linear(8, 4096, 4096)), (std::set{kTiles, kStream, kAny}));
+  EXPECT_EQ(Forms(Linear(65, 4096, 4096)), (std::set{kTiles, kAny}));  // stream holds 64 tokens
+  GemmWhat what = Linear(8, 4096, 4096);
+  what.m_max = -1;
+  EXPECT_EQ(Forms(what), (std::set{kTiles, kAny}));           // nor any number of them
+  EXPECT_EQ(Forms(Linear(8, 4096, 4095)), (std::set{kAny}));  // rows off 16 bytes have no tensor map
+  what = Linear(8, 4096, 4096);
+  what.in = what.weight = what.out = DType::kF32;
+  EXPECT_EQ(Forms(what), (std::set{kAny}));
+  what = Linear(8, 4096, 4096);
+  what.in = DType::kF16;  // a bf16 weight
+  EXPECT_EQ(Forms(what), (std::set{kAny}));
+  what = Linear(200, 264, 128);
+  what.batched = true;
+  what.dense_constant = false;
+  EXPECT_EQ(Forms(what), (std::set{kAny}));
+}
+
+TEST(GemmChoice, WidthMajorWeightsComeInWholeBoxesOf64) {
+  GemmWhat what = Linear(512, 4096, 4096);
+  what.weight_by_width = true;
+  int tiles = 0;
+  for (const GemmHow& how : GemmCandidates(what, Hopper())) {
+    if (how.form == kTiles) {
+      ++tiles;
+      EXPECT_EQ(how.cols % (64 * how.multicast), 0) << how.Name();
+    }
+  }
+  EXPECT_GT(tiles, 5);
+}
+
+TEST(GemmChoice, EveryCandidateFitsTheChipAndHasItsOwnName) {
+  for (const int64_t m : {1, 5, 16, 33, 64, 100, 300, 5000}) {
+    std::set<std::string> names;
+    for (const GemmHow& how : GemmCandidates(Linear(m, 3072, 776), Hopper())) {
+      EXPECT_TRUE(names.insert(how.Name()).second) << how.Name();
+      EXPECT_LE(how.SharedBytes(), Hopper().shared_per_block);
+      EXPECT_EQ(how.ctas % how.cluster(), 0);
+      EXPECT_GT(how.us, 0);
+      EXPECT_EQ(GemmHow::FromNumbers(how.Numbers()).Name(), how.Name());
+      if (how.form == kStream) {  // the next kernel's CTA must fit beside this one's
+        EXPECT_LE(2 * (how.SharedBytes() + 1024), Hopper().shared_per_sm);
+        EXPECT_GE(how.stages, 4);
+      }
+    }
+  }
+}
+
+// A prediction between the roofline and a multiple of it: loose enough for a new cost model, tight enough to catch a
+// unit mistaken.
+TEST(GemmChoice, PredictionsStayNearTheRoofline) {
+  for (const int64_t m : {1, 16, 64, 256, 1024, 8192}) {
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{4096, 4096}, {28672, 4096}, {4096, 14336}}) {
+      const double bytes = 2.0 * (n * k + m * k + m * n);
+      const double floor = std::max(bytes / 4.8e6, 2.0 * m * n * k / 989e6);
+      const double us = Best(Linear(m, n, k)).us;
+      EXPECT_GT(us, floor) << m << "x" << n << "x" << k;
+      EXPECT_LT(us, 1.6 * floor + 5) << m << "x" << n << "x" << k;
+    }
+  }
+}
+
+// 32 rows a tile give 4096 / 32 = 128 whole tiles to 132 SMs: no SM reads twice, none of the larger tiles leaves as few
+// idle.
+TEST(GemmChoice, StreamGivesEverySmOneWholeTile) {
+  const GemmHow how = Best(Linear(1, 4096, 4096));
+  EXPECT_EQ(how.form, kStream);
+  EXPECT_EQ(how.rows, 32);
+  EXPECT_EQ(how.ctas, 128);
+}
+
+TEST(GemmChoice, ManyTilesPersistAndAlternate) {
+  const GemmHow how = Best(Linear(8192, 3072, 768));  // 64 x 24 tiles: epilogues must hide
+  EXPECT_TRUE(how.ping_pong);
+  EXPECT_LE(how.ctas, Hopper().sms);
+}
+
+// ---- Queries.
+
+CudaDim Fixed(int64_t n) { return {.min = n, .max = n, .typical = n, .text = std::to_string(n)}; }
+CudaDim Varying(int64_t max) { return {.min = 0, .max = max, .typical = 64, .text = "d"}; }
+
+CudaQuery LinearQuery(CudaDim m, int64_t n, int64_t k) {
+  return {.name = "linear",
+          .ins = {{.dtype = DType::kBF16, .dims = {Fixed(2), m, Fixed(k)}},
+                  {.dtype = DType::kBF16, .dims = {Fixed(n), Fixed(k)}, .weight = true}},
+          .outs = {{.dtype = DType::kBF16, .dims = {Fixed(2), m, Fixed(n)}}}};
+}
+
+int64_t Blocks(const CudaKernel& kernel, int64_t rows, int64_t n) {
+  return plan::SizeExpr::Parse(kernel.grid[0])->Evaluate({{"y0_0", 2}, {"y0_1", rows / 2}, {"y0_2", n}}).value();
+}
+
+TEST(GemmCuda, RowsMayVaryBelowTheirBound) {
+  const CudaQuery query = LinearQuery(Varying(512), 4096, 4096);
+  const CudaFamily& family = *FindCudaFamily("linear");
+  std::string why;
+  for (const CudaPlan& plan : family.plans(query, Hopper(), why)) {
+    const CudaKernel kernel = family.emit(query, Hopper(), plan);
+    const GemmHow how = GemmHow::FromNumbers(plan.numbers);
+    for (const int64_t rows : {0, 2, 256, 1024}) {
+      const int64_t blocks = Blocks(kernel, rows, 4096);
+      EXPECT_EQ(blocks % kernel.cluster, 0) << plan.name;
+      if (how.form == kTiles && how.split > 1) {  // a split's cluster does one tile
+        EXPECT_EQ(blocks, std::max<int64_t>(1, (rows + 127) / 128 * ((4096 + how.cols - 1) / how.cols)) * how.split);
+      } else if (how.form == kTiles) {
+        EXPECT_LE(blocks, Hopper().sms);
+      } else {
+        EXPECT_EQ(blocks, (rows + how.rows - 1) / how.rows * ((4096 + how.cols - 1) / how.cols));
+      }
+    }
+  }
+}
+
+// The text depends on the form, not on n and k: layers of different sizes share an image.
+TEST(GemmCuda, EqualPlansOfDifferentSizesAreOneText) {
+  const CudaFamily& family = *FindCudaFamily("linear");
+  const CudaQuery one = LinearQuery(Fixed(4096), 4096, 4096), two = LinearQuery(Fixed(2048), 6144, 14336);
+  std::string why;
+  const CudaPlan plan = family.plans(one, Hopper(), why).front();
+  EXPECT_EQ(family.emit(one, Hopper(), plan).text, family.emit(two, Hopper(), plan).text);
+}
+
+TEST(GemmCuda, EpiloguesGetTheirOperands) {
+  CudaQuery query = LinearQuery(Fixed(64), 768, 768);
+  query.epilogue = "struct Epilogue { /* printed from the graph */ };\n";
+  query.epilogue_ins = 2;
+  query.ins.push_back({.dtype = DType::kBF16, .dims = {Fixed(768)}});
+  query.ins.push_back({.dtype = DType::kF32, .dims = {Fixed(2), Fixed(64), Fixed(768)}});
+  const CudaChoice choice = ChooseCuda(query, Hopper()).value();
+  EXPECT_NE(choice.kernel.text.find(query.epilogue), std::string::npos);
+  EXPECT_NE(choice.kernel.text.find("sl::Arg<1> e0, sl::Arg<3> e1)"), std::string::npos) << choice.kernel.text;
+  EXPECT_NE(choice.kernel.text.find("Epilogue(step, e0, e1)"), std::string::npos);
+  std::vector<int> operands;
+  for (const CudaParam& param : choice.kernel.params) {
+    operands.push_back(param.kind == CudaParam::Kind::kStep ? -1 : param.operand);
+  }
+  // The step block, maps of x, w and the result (number 4, behind four ins), then x, the result, and the epilogue's.
+  EXPECT_EQ(operands, (std::vector<int>{-1, 0, 1, 4, 0, 4, 2, 3}));
+}
+
+TEST(GemmCuda, WhatNoKernelComputesIsRefusedByType) {
+  CudaQuery query = LinearQuery(Fixed(4), 64, 64);
+  for (CudaOperand* operand : {&query.ins[0], &query.ins[1], &query.outs[0]}) {
+    operand->dtype = DType::kF64;
+  }
+  const absl::StatusOr<CudaChoice> choice = ChooseCuda(query, Hopper());
+  ASSERT_FALSE(choice.ok());
+  EXPECT_EQ(choice.status().message(), "no CUDA kernel 'linear' for f64 operands");
+}
+
+// Maps of a batched product keep the batch apart; their boxes never span it.
+TEST(GemmCuda, BatchedMatmulMapsHaveABatchDimension) {
+  CudaQuery query{.name = "matmul",
+                  .ins = {{.dtype = DType::kF16, .dims = {Fixed(2), Fixed(12), Fixed(200), Fixed(64)}},
+                          {.dtype = DType::kF16, .dims = {Fixed(2), Fixed(12), Fixed(64), Fixed(136)}}},
+                  .outs = {{.dtype = DType::kF16, .dims = {Fixed(2), Fixed(12), Fixed(200), Fixed(136)}}}};
+  std::string why;
+  const CudaFamily& family = *FindCudaFamily("matmul");
+  for (const CudaPlan& plan : family.plans(query, Hopper(), why)) {
+    const CudaKernel kernel = family.emit(query, Hopper(), plan);
+    for (const CudaParam& param : kernel.params) {
+      if (param.kind == CudaParam::Kind::kTensorMap) {
+        EXPECT_EQ(param.dims.size(), 3u) << plan.name;
+        EXPECT_EQ(param.dims[0], (std::array<int, 2>{0, 1}));
+        EXPECT_EQ(param.box[0], 1);
+        EXPECT_LE(*std::max_element(param.box.begin(), param.box.end()), 256);
+        EXPECT_EQ(param.swizzle, param.box.back() * 2);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::kernels
