@@ -98,7 +98,7 @@ absl::Status AddTop(const exec::Decoder::Row& row, JsonWriter& steps) {
 
 }  // namespace
 
-absl::StatusOr<ExitCode> RunGenerate(const RunOptions& options, exec::Context& context) {
+absl::StatusOr<ExitCode> RunGenerate(const RunOptions& options, exec::Context& context, double load_ms) {
   ASSIGN_OR_RETURN(const Request request, MakeRequest(options));
   JsonWriter json;
   json.BeginObject().Field("prompt_ids", request.prompt).Key("steps").BeginArray();
@@ -138,7 +138,10 @@ absl::StatusOr<ExitCode> RunGenerate(const RunOptions& options, exec::Context& c
     show(rest);
   }
   json.EndArray().Field("ids", stats.tokens).Field("text", request.tokenizer ? all_text : "");
-  json.Field("prefill_ms", stats.prefill_ms).Field("decode_tok_s", stats.decode_tokens_per_second()).EndObject();
+  json.Field("load_ms", load_ms)
+      .Field("prefill_ms", stats.prefill_ms)
+      .Field("decode_tok_s", stats.decode_tokens_per_second())
+      .EndObject();
   if (options.json) {
     std::printf("%s\n", json.text().c_str());
   } else {
@@ -146,8 +149,9 @@ absl::StatusOr<ExitCode> RunGenerate(const RunOptions& options, exec::Context& c
     std::fflush(stdout);
   }
   if (!options.quiet) {
-    std::fprintf(stderr, "%s: prompt of %zu tokens in %.0f ms, %zu tokens at %.1f a second\n", kRunTool,
-                 request.prompt.size(), stats.prefill_ms, stats.tokens.size(), stats.decode_tokens_per_second());
+    std::fprintf(stderr, "%s: loaded in %.0f ms, prompt of %zu tokens in %.0f ms, %zu tokens at %.1f a second\n",
+                 kRunTool, load_ms, request.prompt.size(), stats.prefill_ms, stats.tokens.size(),
+                 stats.decode_tokens_per_second());
   }
   return kExitOk;
 }

@@ -45,7 +45,7 @@ struct RunOptions {
 // Each mode runs the model in `context` and gives the exit code.
 absl::StatusOr<ExitCode> RunOnce(const RunOptions& options, exec::Context& context);
 absl::StatusOr<ExitCode> RunTestData(const RunOptions& options, exec::Context& context);
-absl::StatusOr<ExitCode> RunGenerate(const RunOptions& options, exec::Context& context);
+absl::StatusOr<ExitCode> RunGenerate(const RunOptions& options, exec::Context& context, double load_ms);
 
 }  // namespace sluice::tools
 

@@ -1,4 +1,5 @@
 // Runs an artifact: once, against test data, or generating text.
+#include <chrono>
 #include <optional>
 
 #include "runtime/artifact/artifact.h"
@@ -65,18 +66,21 @@ absl::StatusOr<ExitCode> Run(const Flags& flags, const RunOptions& options) {
   if (options.device != "cpu") {
     return absl::UnavailableError("--device: '" + options.device + "': this build has no CUDA (use --device cpu)");
   }
+  const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(auto artifact, artifact::Artifact::Open(options.artifact));
   ASSIGN_OR_RETURN(auto model, exec::Model::Load(std::move(artifact), {.threads = static_cast<int>(options.threads),
                                                                        .native = !options.no_native,
                                                                        .weights = options.weights}));
   ASSIGN_OR_RETURN(std::unique_ptr<exec::Context> context, exec::Context::Create(model));
+  const std::chrono::duration<double, std::milli> load = std::chrono::steady_clock::now() - start;
   LaunchTrace trace;
   if (!options.profile.empty()) {
     context->set_observer(&trace);
   }
-  const absl::StatusOr<ExitCode> code = !options.test_data.empty()                 ? RunTestData(options, *context)
-                                        : options.has_prompt || flags.Given("ids") ? RunGenerate(options, *context)
-                                                                                   : RunOnce(options, *context);
+  const absl::StatusOr<ExitCode> code = !options.test_data.empty() ? RunTestData(options, *context)
+                                        : options.has_prompt || flags.Given("ids")
+                                            ? RunGenerate(options, *context, load.count())
+                                            : RunOnce(options, *context);
   if (code.ok() && !options.profile.empty()) {
     RETURN_IF_ERROR(trace.Write(options.profile));
   }
