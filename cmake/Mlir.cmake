@@ -5,6 +5,7 @@ include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 include_directories(SYSTEM ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # installed compiler tools find libMLIR where it was found here
 
 # One precompiled header for the compiler half: 2.5 s a file instead of 6.5 s.
 file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cpp "")

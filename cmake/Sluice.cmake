@@ -21,6 +21,9 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 set(CMAKE_CXX_FLAGS_DEV "-O2")
 set(CMAKE_C_FLAGS_DEV "-O2")
+# Packages are small: what nothing calls is dropped.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG -ffunction-sections -fdata-sections")
+set(CMAKE_C_FLAGS_RELEASE "-O2 -DNDEBUG -ffunction-sections -fdata-sections")
 
 find_package(absl REQUIRED)
 # Debian's package names the shared libraries; the release tools need only glibc, so take the archives beside them.
@@ -51,6 +54,7 @@ function(sluice_tool name)
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${A_SRCS})
   target_link_libraries(${name} PRIVATE ${A_DEPS})
+  target_link_options(${name} PRIVATE $<$<CONFIG:Release>:-s>)  # packages carry no symbols
 endfunction()
 
 # A tool of the runtime half: needs nothing beyond glibc where it runs.

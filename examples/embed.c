@@ -1,6 +1,6 @@
 /* Runs a compiled model from C: every input is filled with zeros of the smallest sizes, every output is described.
  *
- *   cc embed.c -I PREFIX/include/sluice -L PREFIX/lib -lsluice -o embed && ./embed model.sluice */
+ *   cc embed.c -I PREFIX/include/sluice -L PREFIX/lib -lsluice -lstdc++ -lm -o embed && ./embed model.sluice */
 #include <stdio.h>
 #include <stdlib.h>
 
