@@ -49,6 +49,19 @@ class PackageTest(unittest.TestCase):
         self.assertIn("sluice_model_open", names)
         self.assertEqual([n for n in names if not n.startswith("sluice_")], [])
 
+    def test_cmake_finds_it(self):
+        project = pathlib.Path(self.folder) / "project"
+        project.mkdir()
+        (project / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.20)\nproject(uses_sluice CXX)\nfind_package(sluice REQUIRED)\n"
+            "add_executable(uses_sluice main.cpp)\ntarget_link_libraries(uses_sluice sluice::sluice)\n")
+        (project / "main.cpp").write_text(
+            '#include "sluice/runtime.h"\nint main() { return sluice::Model::Open("none").ok() ? 1 : 0; }\n')
+        tools.check(tools.run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}",
+                              "-DCMAKE_CXX_COMPILER=clang++-22", "-DCMAKE_CXX_STANDARD=17"))
+        tools.check(tools.run("cmake", "--build", project / "build"))
+        tools.check(tools.run(project / "build" / "uses_sluice"))
+
     def test_programs_build_against_it(self):
         """As the comments in examples/ say, with C and C++ compilers."""
         for compiler, example in (("clang-22", "embed.c"), ("clang++-22", "embed.cpp")):
