@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
@@ -170,6 +171,43 @@ Sizes SizeAnalysis::of(Value tensor) {
   }
   memo_[tensor] = sizes;
   return sizes;
+}
+
+namespace {
+
+bool isKnown(const SizeExpr& size) {
+  return llvm::none_of(size.Symbols(),
+                       [](const std::string& symbol) { return StringRef(symbol).starts_with("unknown."); });
+}
+
+// Upstream's patterns ask values for their sizes and so keep them alive; here a size is an expression of its own.
+struct DimToSize : OpRewritePattern<tensor::DimOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::DimOp dim, PatternRewriter& rewriter) const final {
+    auto type = dyn_cast<RankedTensorType>(dim.getSource().getType());
+    std::optional<int64_t> at = dim.getConstantIndex();
+    if (!type || !at || *at < 0 || *at >= type.getRank()) {
+      return failure();
+    }
+    SizeAnalysis sizes;
+    SizeExpr size = sizes.of(dim.getSource(), *at);
+    if (!isKnown(size)) {
+      return failure();
+    }
+    OpFoldResult value = sizeValue(rewriter, dim.getLoc(), size);
+    if (auto constant = dyn_cast<Attribute>(value)) {
+      rewriter.replaceOpWithNewOp<arith::ConstantOp>(dim, cast<TypedAttr>(constant));
+    } else {
+      rewriter.replaceOp(dim, cast<Value>(value));
+    }
+    return success();
+  }
+};
+
+}  // namespace
+
+void NNDialect::getCanonicalizationPatterns(RewritePatternSet& patterns) const {
+  patterns.add<DimToSize>(patterns.getContext());
 }
 
 }  // namespace mlir::nn
