@@ -54,12 +54,13 @@ Ref ProgramBuilder::concatRef(tensor::ConcatOp concat) {
     return it->second;
   }
   Value result = concat.getResult();
+  auto dim = static_cast<int64_t>(concat.getDim());
   Ref ref;
   if (const StateInfo* state = appendedState(concat)) {
     ref = refOf(func_.getArgument(state->past));
     ref.sizes = sizes_.of(result);
-  } else if (std::optional<Ref> wanted = wantedPlace(result)) {
-    ref = *wanted;
+  } else if (std::optional<Ref> wanted = wantedPlace(result); wanted && (!wanted->state || dim == wanted->axis)) {
+    ref = *wanted;  // of a state only positions along its axis are views
     commitPlace(result);
   } else {
     Type element = cast<RankedTensorType>(result.getType()).getElementType();
