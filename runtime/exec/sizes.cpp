@@ -98,12 +98,36 @@ bool Sizes::DependsOn(uint32_t slot, uint32_t symbol) const {
   return std::find(symbols.begin(), symbols.end(), symbol) != symbols.end();
 }
 
+// Degree of a slot in a symbol: 0, 1, or 2 for anything that may have several zeros (a division, a product with
+// itself).
+int Sizes::Degree(uint32_t slot, uint32_t symbol) const {
+  using Op = plan::ExprProgram::Op;
+  const plan::ExprProgram::Instr& instr = program_.exprs.code()[slot];
+  if (instr.op == Op::kConst || instr.op == Op::kSymbol) {
+    return instr.op == Op::kSymbol && instr.a == symbol;
+  }
+  const int a = Degree(static_cast<uint32_t>(instr.a), symbol);
+  const int b = Degree(static_cast<uint32_t>(instr.b), symbol);
+  switch (instr.op) {
+    case Op::kAdd:
+    case Op::kSub:
+      return std::max(a, b);
+    case Op::kMul:
+      return std::min(a + b, 2);
+    default:
+      return a + b > 0 ? 2 : 0;
+  }
+}
+
 // Solves left(symbol) = right, both linear in it, by two evaluations.  right < 0: the constant.
 bool Sizes::SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int32_t right) {
   if (!DependsOn(left, symbol) && (right < 0 || !DependsOn(static_cast<uint32_t>(right), symbol))) {
     return false;
   }
   if (!OnlyUnknown(left, symbol) || (right >= 0 && !OnlyUnknown(static_cast<uint32_t>(right), symbol))) {
+    return false;
+  }
+  if (Degree(left, symbol) > 1 || (right >= 0 && Degree(static_cast<uint32_t>(right), symbol) > 1)) {
     return false;
   }
   const auto difference = [&](int64_t value) {
@@ -167,15 +191,12 @@ absl::Status Sizes::BindByName(const std::map<std::string, int64_t>& given) {
       absl::StrAppend(&names, names.empty() ? "" : ", ", program_.symbols[s].name);
     }
   }
-  const auto bind = [&](uint32_t symbol, int64_t value) {
-    known_[symbol] = 1;
-    symbols_[symbol] = value;
-  };
   for (const auto& [name, value] : given) {
     bool found = false;
     for (uint32_t s = 0; s < symbols_.size(); ++s) {
       if (program_.symbols[s].name == name && program_.main_binds[s] != 0) {
-        bind(s, value);
+        known_[s] = 1;
+        symbols_[s] = value;
         found = true;
       }
     }
@@ -184,20 +205,62 @@ absl::Status Sizes::BindByName(const std::map<std::string, int64_t>& given) {
           absl::StrFormat("--dims: '%s' is no size of the model's inputs (they are %s)", name, names));
     }
   }
+  MakeUp();
+  return absl::OkStatus();
+}
+
+std::vector<std::string> Sizes::FreeNames() {
+  std::fill(known_.begin(), known_.end(), uint8_t{0});
+  std::vector<std::string> names;
+  for (uint32_t symbol : MakeUp()) {
+    names.push_back(program_.symbols[symbol].name);
+  }
+  return names;
+}
+
+// The assumption `symbol` is a side of by itself: of ==, or the greater one of >=.
+const AssumptionDesc* Sizes::AssumptionOn(uint32_t symbol) const {
+  const auto is = [&](uint32_t slot) { return program_.slot_symbol[slot] == static_cast<int32_t>(symbol); };
+  for (const AssumptionDesc& a : program_.assumptions) {
+    if ((is(a.left) && a.relation != 1) || (is(a.right) && a.relation == 0)) {
+      return &a;
+    }
+  }
+  return nullptr;
+}
+
+// Binds what is not known: what follows from an assumption, else a made-up value.  Returns the symbols that got one.
+std::vector<uint32_t> Sizes::MakeUp() {
+  std::vector<uint32_t> made_up;
+  const auto bind = [&](uint32_t symbol, int64_t value) {
+    known_[symbol] = 1;
+    symbols_[symbol] = value;
+    made_up.push_back(symbol);
+  };
   for (const StateDesc& state : program_.states) {
     if (const int32_t symbol = program_.slot_symbol[state.length_before]; symbol >= 0 && known_[symbol] == 0) {
       bind(static_cast<uint32_t>(symbol), 0);
     }
   }
-  for (int round = 0; round < 2; ++round) {  // what follows comes before what is made up
+  for (const bool constrained : {false, true}) {
     for (uint32_t s = 0; s < symbols_.size(); ++s) {
-      if (program_.main_binds[s] != 0 && known_[s] == 0 && !SolveByAssumption(s) && round == 1) {
-        bind(s, std::max<int64_t>(1, program_.symbols[s].min));
+      if (program_.main_binds[s] == 0 || known_[s] != 0 || SolveByAssumption(s)) {
+        continue;
       }
+      int64_t least = std::max<int64_t>(1, program_.symbols[s].min);
+      if (const AssumptionDesc* assumption = AssumptionOn(s)) {
+        if (!constrained) {
+          continue;
+        }
+        symbols_[s] = least;
+        Evaluate();
+        least = assumption->relation == 2 ? std::max(least, slots_[assumption->right]) : least;
+      }
+      bind(s, least);
     }
   }
   Evaluate();
-  return CheckAssumptions();
+  return made_up;
 }
 
 absl::Status Sizes::BindCall(const FunctionDesc& function, std::span<const Tensor> inputs) {

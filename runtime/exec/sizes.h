@@ -36,9 +36,13 @@ class Sizes {
   absl::Status Bind(std::span<const kernels::Tensor> inputs, std::span<const StateSizes> states);
 
   // Binds the symbols of @main by name: those given, those that follow from `==` assumptions, and of the rest a state's
-  // length to 0 and all others to 1; evaluates.  For tools that make up inputs.  kInvalidArgument for a name that is no
-  // size of the inputs, or sizes that break an assumption or --dims.
+  // length to 0 and all others to 1, or to the least that `>=` assumptions allow; evaluates.  For tools that make up
+  // inputs.  kInvalidArgument for a name that is no size of the inputs; CheckAssumptions may still fail.
   absl::Status BindByName(const std::map<std::string, int64_t>& given);
+  // Names of the symbols that do not follow from others: what BindByName makes up when nothing is given.
+  std::vector<std::string> FreeNames();
+  // kInvalidArgument names the assumption or the bound of --dims that the bound symbols break.
+  absl::Status CheckAssumptions() const;
 
   // Binds the symbols that only a call's arguments decide, evaluates, compares the rest.
   absl::Status BindCall(const FunctionDesc& function, std::span<const kernels::Tensor> inputs);
@@ -56,9 +60,11 @@ class Sizes {
   bool SolveByAssumption(uint32_t symbol);
   bool SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int32_t right);
   bool OnlyUnknown(uint32_t slot, uint32_t symbol) const;
+  int Degree(uint32_t slot, uint32_t symbol) const;
   bool DependsOn(uint32_t slot, uint32_t symbol) const;
   absl::Status Compare(const PortDesc& port, const kernels::Tensor& tensor, const char* what) const;
-  absl::Status CheckAssumptions() const;
+  const AssumptionDesc* AssumptionOn(uint32_t symbol) const;
+  std::vector<uint32_t> MakeUp();
 
   const Program& program_;
   std::vector<int64_t> symbols_;
