@@ -98,6 +98,24 @@ LogicalResult bindSizes(func::FuncOp func, unsigned arg, const RefTensor& value,
   return success();
 }
 
+// An entry assumption, "a == b", "a != b" or "a >= b".
+LogicalResult checkAssumption(func::FuncOp func, StringRef text, const Frame& frame) {
+  for (StringRef relation : {"==", "!=", ">="}) {
+    if (!text.contains(relation)) {
+      continue;
+    }
+    auto [leftText, rightText] = text.split(relation);
+    FailureOr<int64_t> left = frame.size(func, leftText.trim()), right = frame.size(func, rightText.trim());
+    if (failed(left) || failed(right)) {
+      return failure();
+    }
+    bool holds = relation == "==" ? *left == *right : relation == "!=" ? *left != *right : *left >= *right;
+    return holds ? success()
+                 : func.emitError("the model needs ") << text << ", these sizes give " << *left << " and " << *right;
+  }
+  return func.emitError("assumption '") << text << "' has none of ==, !=, >=";
+}
+
 void roundResults(Operation* op, Frame& frame) {
   for (Value result : op->getResults()) {
     auto it = frame.values.find(result);
@@ -159,6 +177,13 @@ FailureOr<std::vector<RefTensor>> Evaluator::call(func::FuncOp func, std::vector
   for (bool check : {false, true}) {
     for (auto [index, arg] : llvm::enumerate(args)) {
       if (failed(bindSizes(func, index, *arg, frame, check))) {
+        return failure();
+      }
+    }
+  }
+  if (auto assumptions = func->getAttrOfType<ArrayAttr>(nn::kAssumeAttr)) {
+    for (auto text : assumptions.getAsRange<StringAttr>()) {
+      if (failed(checkAssumption(func, text.getValue(), frame))) {
         return failure();
       }
     }

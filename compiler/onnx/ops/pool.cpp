@@ -42,12 +42,13 @@ Window windowOf(OpContext& op, const Tensor& x, ArrayRef<SizeExpr> kernel) {
 }
 
 namespace {
-// Output sizes of a window over the spatial dimensions of x, after `lead`.
-Sizes windowSizes(Sizes lead, const Tensor& x, const Window& window, bool ceil) {
+// Output sizes of a window over the spatial dimensions of x, after `lead`.  An input smaller than the window has none.
+Sizes windowSizes(OpContext& op, Sizes lead, const Tensor& x, const Window& window, bool ceil) {
   for (size_t d = 0; d < window.kernel.size(); ++d) {
     int64_t begin = window.pads[d], end = window.pads[d + window.kernel.size()];
-    SizeExpr stride(window.strides[d]);
-    SizeExpr room = x.size(d + 2) + SizeExpr(begin + end - window.dilations[d] * (window.kernel[d] - 1) - 1);
+    SizeExpr stride(window.strides[d]), reach(window.dilations[d] * (window.kernel[d] - 1) + 1);
+    op.t().facts().assumeAtLeast(x.size(d + 2), reach - SizeExpr(begin + end), op.loc());
+    SizeExpr room = x.size(d + 2) + SizeExpr(begin + end) - reach;
     SizeExpr size = (ceil ? SizeExpr::CeilDiv(room, stride) : SizeExpr::FloorDiv(room, stride)) + SizeExpr(1);
     if (ceil) {  // a window must not begin in the padding behind the input
       size = SizeExpr::Min(size, SizeExpr::FloorDiv(x.size(d + 2) + SizeExpr(begin - 1), stride) + SizeExpr(1));
@@ -62,7 +63,7 @@ Tensor conv(OpContext& op, const Tensor& x, const Tensor& w, const Tensor& bias,
   TensorBuilder& t = op.t();
   int64_t groups = op.attr("group", int64_t{1});
   t.facts().unify(x.size(1), w.size(1) * SizeExpr(groups), op.loc());
-  Sizes sizes = windowSizes({x.size(0), w.size(0)}, x, window, false);
+  Sizes sizes = windowSizes(op, {x.size(0), w.size(0)}, x, window, false);
   return t.emit<nn::ConvOp>(sizes, x.element(), t.value(x), t.value(w), t.valueOrNull(bias),
                             op.b().getDenseI64ArrayAttr(window.strides), op.b().getDenseI64ArrayAttr(window.pads),
                             op.b().getDenseI64ArrayAttr(window.dilations), op.b().getI64IntegerAttr(groups));
@@ -79,7 +80,7 @@ void importPool(OpContext& op, StringRef kind) {
   if (op.wants(1)) {
     op.fail("its second output, the indices, is not one Sluice computes");
   }
-  Sizes sizes = windowSizes({x.size(0), x.size(1)}, x, window, ceil);
+  Sizes sizes = windowSizes(op, {x.size(0), x.size(1)}, x, window, ceil);
   op.out(0, t.emit<nn::PoolOp>(sizes, x.element(), t.value(x), op.b().getStringAttr(kind),
                                op.b().getDenseI64ArrayAttr(window.kernel), op.b().getDenseI64ArrayAttr(window.strides),
                                op.b().getDenseI64ArrayAttr(window.pads), op.b().getDenseI64ArrayAttr(window.dilations),
