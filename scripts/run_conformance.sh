@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles and runs every model of ../shared/models in one process; ends with `N passed, N failed`.
+# Compiles and runs every model of ../shared/models in one process, its data sets and other sizes; ends with `N passed, N failed`.
 set -uo pipefail
 build=${1:-build}
 if [[ ! -d ../shared/models ]]; then
@@ -7,4 +7,4 @@ if [[ ! -d ../shared/models ]]; then
   echo "0 passed, 1 failed"
   exit 1
 fi
-exec "$build/bin/sluice-conformance" --models ../shared/models --known test/conformance/known_failures.txt
+exec "$build/bin/sluice-conformance" --models ../shared/models --sizes --known test/conformance/known_failures.txt

@@ -3,7 +3,6 @@
 #define SLUICE_TOOLS_SLUICE_BENCH_BENCH_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "runtime/base/status.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/model.h"
+#include "tools/common/made_inputs.h"
 #include "tools/sluice-bench/cost.h"
 
 namespace sluice::tools {
@@ -35,19 +35,8 @@ struct BenchOptions {
   int64_t prefill = 512;
 };
 
-using Dims = std::map<std::string, int64_t>;
 absl::StatusOr<Dims> ParseDims(const std::string& text);
 absl::StatusOr<std::vector<int64_t>> ParseList(const std::string& text, const std::string& flag);
-
-// Made-up inputs of one size: small integers, a mask of ones, positions in order, floats in [-1, 1].
-struct BenchInputs {
-  std::vector<std::vector<uint8_t>> data;
-  std::vector<kernels::Tensor> tensors;
-};
-absl::StatusOr<BenchInputs> MakeInputs(const exec::Model& model, const Dims& dims);
-
-// Token ids below which made-up prompts stay: the vocabulary, where the logits tell it, at most 64.
-int64_t TokenLimit(const exec::Model& model);
 
 // Each prints text or adds its field to the open JSON object.
 absl::Status BenchRuns(const BenchOptions& options, const std::shared_ptr<const exec::Model>& model, JsonWriter* json);

@@ -52,7 +52,7 @@ struct Result {
 
 absl::StatusOr<Result> Measure(const BenchOptions& options, exec::Context& context, const Dims& dims) {
   Result result{.dims = dims};
-  ASSIGN_OR_RETURN(const BenchInputs inputs, MakeInputs(context.model(), dims));
+  ASSIGN_OR_RETURN(const MadeInputs inputs, MakeInputs(context.model(), dims));
   std::vector<exec::RunOutput> outputs(context.model().outputs().size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     outputs[i].wanted = context.model().outputs()[i].state < 0;  // caches stay where they are

@@ -1,17 +1,14 @@
 // Many models in one process: every data set of every model, by the reference evaluator or on a target.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <regex>
 
 #include "compiler/reference/TestData.h"
-#include "dialects/nn/NNDialect.h"
 #include "runtime/base/status.h"
 #include "tools/sluice-conformance/runner.h"
+#include "tools/sluice-conformance/sizes.h"
+#include "tools/sluice-conformance/tally.h"
 
 namespace sluice::conformance {
 namespace {
@@ -26,70 +23,8 @@ struct Options {
   std::string known;  // file of data sets that are known to fail
   bool reference = false;
   bool raise = true;
+  bool sizes = false;
 };
-
-// Data sets that are known to fail, with the reason: `NAME/test_data_set_N  why`, or `NAME  why` for a model that does
-// not compile.  One that passes must leave the list.
-using Known = std::map<std::string, std::string>;
-
-absl::StatusOr<Known> ReadKnown(const std::string& path) {
-  Known known;
-  std::ifstream file(path);
-  if (!path.empty() && !file) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  }
-  for (std::string line; std::getline(file, line);) {
-    size_t end = line.find(' ');
-    if (!line.empty() && line[0] != '#' && end != std::string::npos) {
-      known[line.substr(0, end)] = line.substr(line.find_first_not_of(' ', end));
-    }
-  }
-  return known;
-}
-
-struct Tally {
-  int passed = 0, failed = 0, skipped = 0;
-  Known known;
-  void Skip(const std::string& name, const std::string& why) {
-    ++skipped;
-    std::printf("skip   %s: %s\n", name.c_str(), why.c_str());
-    std::fflush(stdout);
-  }
-  void Add(bool ok, const std::string& name, const std::string& detail) {
-    if (auto it = known.find(name); it != known.end()) {
-      if (!ok) {
-        return Skip(name, "known to fail, " + it->second + " (" + detail + ")");
-      }
-      ++failed;
-      std::printf("FAILED %s: passes, but is listed as known to fail: take it off the list\n", name.c_str());
-      return;
-    }
-    ok ? ++passed : ++failed;
-    std::printf("%s %s%s%s\n", ok ? "ok    " : "FAILED", name.c_str(), detail.empty() ? "" : ": ", detail.c_str());
-    std::fflush(stdout);
-  }
-};
-
-// Half-precision and quantized graphs are held to 1e-2 of the largest reference value, float ones to 1e-3.
-bool IsCoarse(mlir::ModuleOp module) {
-  bool coarse = false;
-  module.walk([&](mlir::Operation* op) {
-    coarse |= mlir::isa<mlir::nn::QuantizeOp, mlir::nn::DequantizeOp>(op);
-    for (mlir::Value result : op->getResults()) {
-      mlir::Type element = mlir::getElementTypeOrSelf(result.getType());
-      coarse |= element.isF16() || element.isBF16();
-    }
-  });
-  return coarse;
-}
-
-double Largest(const reference::RefTensor& t) {
-  double largest = 0;
-  for (double x : t.f) {
-    largest = std::isfinite(x) ? std::max(largest, std::fabs(x)) : largest;
-  }
-  return largest;
-}
 
 Tensors ByName(const std::vector<reference::NamedTensor>& tensors) {
   Tensors result;
@@ -99,72 +34,69 @@ Tensors ByName(const std::vector<reference::NamedTensor>& tensors) {
   return result;
 }
 
-// Compares every expected output; the worst line is the detail.
-bool Compare(const Tensors& got, const std::vector<reference::NamedTensor>& want, bool coarse, std::string& detail) {
-  bool ok = true;
-  double worst = 0;
-  for (const auto& [name, tensor] : want) {
-    auto it = got.find(name);
-    if (it == got.end()) {
-      detail = "output " + name + " is missing";
-      return false;
-    }
-    double atol = coarse ? 1e-2 * Largest(tensor) : 1e-4;
-    reference::Difference d = reference::compare(it->second, tensor, coarse ? 1e-2 : 1e-3, atol);
-    if (!d.ok && ok) {
-      detail = d.why.empty() ? absl::StrFormat("%s max_abs %.3g max_rel %.3g", name, d.maxAbs, d.maxRel)
-                             : absl::StrCat(name, " ", d.why);
-    }
-    ok &= d.ok;
-    worst = std::max(worst, d.maxAbs);
-  }
-  if (ok) {
-    detail = absl::StrFormat("max_abs %.2g", worst);
-  }
-  return ok;
-}
+// A model folder's runs: one module, the data sets, and who runs them.
+class ModelRun {
+ public:
+  ModelRun(const fs::path& folder, const Options& options, Tally& tally)
+      : folder_(folder), name_(folder.filename().string()), options_(options), tally_(tally) {}
 
-void RunModel(const fs::path& folder, const Options& options, Tally& tally) {
-  std::string name = folder.filename().string();
-  std::vector<std::string> sets = reference::testSetsOf(folder.string());
-  if (sets.empty()) {
-    return;
-  }
-  // The real-weight models are made on demand (their folder's make_weights.py).
-  if (fs::exists(folder / "make_weights.py") && !fs::exists(folder / "weights.bin")) {
-    return tally.Skip(name, "its weights.bin is not there (make_weights.py)");
-  }
-  mlir::MLIRContext context;
-  auto module = ImportModel(context, (folder / "model.onnx").string(), options.raise);
-  if (!module.ok()) {
-    tally.Add(false, name, std::string(module.status().message()));
-    return;
-  }
-  bool coarse = IsCoarse(**module);
-  std::unique_ptr<Runner> runner;
-  if (options.reference) {
-    runner = ReferenceRunner(**module, folder.string());
-  } else {
-    auto target = TargetRunner(**module, folder.string());
-    if (!target.ok()) {
-      tally.Add(false, name, std::string(target.status().message()));
+  void Run() {
+    std::vector<std::string> sets = reference::testSetsOf(folder_.string());
+    if (sets.empty()) {
       return;
     }
-    runner = std::move(*target);
-  }
-  for (const std::string& path : sets) {
-    std::string label = name + "/" + fs::path(path).filename().string();
-    auto set = reference::loadTestSet(context, path);
-    if (!set.ok()) {
-      tally.Add(false, label, std::string(set.status().message()));
-      continue;
+    // The real-weight models are made on demand (their folder's make_weights.py).
+    if (fs::exists(folder_ / "make_weights.py") && !fs::exists(folder_ / "weights.bin")) {
+      return tally_.Skip(name_, "its weights.bin is not there (make_weights.py)");
     }
-    auto got = runner->Run(ByName(set->inputs));
-    std::string detail = got.ok() ? "" : std::string(got.status().message());
-    bool ok = got.ok() && Compare(*got, set->outputs, coarse, detail);
-    tally.Add(ok, label, detail);
+    if (absl::Status status = RunSets(sets); !status.ok()) {
+      tally_.Add(false, name_, std::string(status.message()));
+    }
   }
-}
+
+ private:
+  absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> Import(bool raise) {
+    return ImportModel(context_, (folder_ / "model.onnx").string(), raise);
+  }
+
+  absl::Status RunSets(const std::vector<std::string>& paths) {
+    ASSIGN_OR_RETURN(auto module, Import(options_.raise));
+    const bool coarse = IsCoarse(*module);
+    std::unique_ptr<TargetRunner> target;
+    std::unique_ptr<Runner> reference;
+    if (options_.reference) {
+      reference = ReferenceRunner(*module, folder_.string());
+    } else {
+      ASSIGN_OR_RETURN(target, TargetRunner::Create(*module, folder_.string()));
+    }
+    Runner& runner = options_.reference ? *reference : *target;
+    std::vector<Tensors> inputs;
+    for (const std::string& path : paths) {
+      std::string label = name_ + "/" + fs::path(path).filename().string();
+      auto set = reference::loadTestSet(context_, path);
+      if (!set.ok()) {
+        tally_.Add(false, label, std::string(set.status().message()));
+        continue;
+      }
+      inputs.push_back(ByName(set->inputs));
+      auto got = runner.Run(inputs.back());
+      std::string detail = got.ok() ? "" : std::string(got.status().message());
+      bool ok = got.ok() && Compare(*got, ByName(set->outputs), coarse, detail);
+      tally_.Add(ok, label, detail);
+    }
+    if (options_.sizes) {  // the target runs what was raised, the reference what was imported
+      ASSIGN_OR_RETURN(auto imported, Import(false));
+      RunSizes(name_, inputs, *target, *ReferenceRunner(*imported, folder_.string()), coarse, tally_);
+    }
+    return absl::OkStatus();
+  }
+
+  mlir::MLIRContext context_;
+  const fs::path folder_;
+  const std::string name_;
+  const Options& options_;
+  Tally& tally_;
+};
 
 constexpr const char* kHelp = R"(example: sluice-conformance --models ../shared/models --target cpu
 
@@ -173,6 +105,8 @@ Runs every data set of every model folder below --models in one process and comp
   --target T         compile for this target and run the artifact (default cpu)
   --reference        run the reference evaluator on the raised graph instead
   --reference-import the same on the graph as imported
+  --sizes            also run the target with every free dimension at 1, 13 and 0 on made-up inputs, against the
+                     reference evaluator on the graph as imported
   --known FILE       data sets that are known to fail, with reasons; skipped, and an error once they pass
   --filter RE        only models whose folder name matches
 The last line is `N passed, N failed, N skipped`; exit 0 when none failed, 3 otherwise.
@@ -202,6 +136,8 @@ int Main(int argc, char** argv) {
       ok = value(options.known);
     } else if (flag == "--reference") {
       options.reference = true;
+    } else if (flag == "--sizes") {
+      options.sizes = true;
     } else if (flag == "--reference-import") {
       options.reference = true;
       options.raise = false;
@@ -214,6 +150,9 @@ int Main(int argc, char** argv) {
   }
   if (options.models.empty()) {
     return Usage("--models: is needed");
+  }
+  if (options.sizes && options.reference) {
+    return Usage("--sizes: compares a target with the reference (leave --reference out)");
   }
   std::vector<fs::path> folders;
   std::error_code error;
@@ -237,7 +176,7 @@ int Main(int argc, char** argv) {
   std::regex filter(options.filter);
   for (const fs::path& folder : folders) {
     if (std::regex_search(folder.filename().string(), filter)) {
-      RunModel(folder, options, tally);
+      ModelRun(folder, options, tally).Run();
     }
   }
   std::printf("%d passed, %d failed, %d skipped\n", tally.passed, tally.failed, tally.skipped);

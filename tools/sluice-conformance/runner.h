@@ -10,6 +10,8 @@
 #include "compiler/reference/TestData.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "runtime/exec/context.h"
+#include "runtime/exec/model.h"
 
 namespace sluice::conformance {
 
@@ -26,11 +28,32 @@ class Runner {
 absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> ImportModel(mlir::MLIRContext& context, const std::string& path,
                                                               bool raise);
 
-// Executes an imported module by definition.
+// Executes a module by definition.
 std::unique_ptr<Runner> ReferenceRunner(mlir::ModuleOp module, const std::string& model_directory);
 
-// Compiles a raised module in memory and runs the artifact.
-absl::StatusOr<std::unique_ptr<Runner>> TargetRunner(mlir::ModuleOp raised, const std::string& model_directory);
+// Runs a compiled model; its context goes on from run to run, as a server's does.
+class TargetRunner : public Runner {
+ public:
+  // Compiles a raised module in memory and loads the artifact.
+  static absl::StatusOr<std::unique_ptr<TargetRunner>> Create(mlir::ModuleOp raised,
+                                                              const std::string& model_directory);
+  absl::StatusOr<Tensors> Run(const Tensors& inputs) override;
+
+  const exec::Model& model() const { return *model_; }
+  // The model's dimensions, by name, in inputs of these sizes.
+  absl::StatusOr<std::map<std::string, int64_t>> SizesOf(const Tensors& inputs) const;
+  // Inputs of the runtime as the evaluator takes them.
+  Tensors FromRuntime(const std::vector<kernels::Tensor>& inputs) const;
+
+ private:
+  using Elements = std::map<std::string, mlir::Type>;  // by name of an input or output
+  TargetRunner(std::shared_ptr<const exec::Model> model, std::unique_ptr<exec::Context> context, Elements elements)
+      : model_(std::move(model)), context_(std::move(context)), elements_(std::move(elements)) {}
+
+  std::shared_ptr<const exec::Model> model_;
+  std::unique_ptr<exec::Context> context_;
+  Elements elements_;
+};
 
 }  // namespace sluice::conformance
 

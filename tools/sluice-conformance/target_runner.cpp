@@ -7,8 +7,8 @@
 #include "passes/memory/Passes.h"
 #include "runtime/artifact/artifact.h"
 #include "runtime/base/status.h"
-#include "runtime/exec/context.h"
-#include "runtime/exec/model.h"
+#include "runtime/exec/copy.h"
+#include "runtime/exec/sizes.h"
 #include "tools/sluice-conformance/errors.h"
 #include "tools/sluice-conformance/runner.h"
 
@@ -34,66 +34,91 @@ absl::StatusOr<std::vector<uint8_t>> CompileToMemory(mlir::ModuleOp raised, cons
   return std::move(sink.bytes);
 }
 
-class Target : public Runner {
- public:
-  Target(std::shared_ptr<const exec::Model> model, std::unique_ptr<exec::Context> context,
-         std::map<std::string, mlir::Type> elements)
-      : model_(std::move(model)), context_(std::move(context)), elements_(std::move(elements)) {}
+// Sizes and element type of `from`, dense; without data.
+Tensor ShapeOf(const reference::RefTensor& from, DType dtype) {
+  Tensor t;
+  t.dtype = dtype;
+  t.rank = static_cast<int>(from.rank());
+  std::copy(from.sizes.begin(), from.sizes.end(), t.sizes.begin());
+  exec::SetDenseStrides(t);
+  return t;
+}
 
-  absl::StatusOr<Tensors> Run(const Tensors& inputs) override {
-    std::vector<std::vector<char>> bytes;
-    std::vector<Tensor> ins;
-    for (const auto& port : model_->inputs()) {
-      auto it = inputs.find(port.name);
-      if (it == inputs.end()) {
-        return absl::InvalidArgumentError(absl::StrCat("input ", port.name, " is missing"));
-      }
-      bytes.push_back(reference::toBytes(it->second));
-      Tensor t;
-      t.data = bytes.back().data();
-      t.dtype = port.dtype;
-      t.rank = static_cast<int>(it->second.rank());
-      int64_t stride = 1;
-      for (int d = t.rank; d-- > 0;) {
-        t.sizes[d] = it->second.sizes[d];
-        t.strides[d] = stride;
-        stride *= t.sizes[d];
-      }
-      ins.push_back(t);
+// One tensor a port, from the inputs of its name.
+absl::StatusOr<std::vector<Tensor>> ShapesOf(const exec::Model& model, const Tensors& inputs) {
+  std::vector<Tensor> shapes;
+  for (const auto& port : model.inputs()) {
+    auto it = inputs.find(port.name);
+    if (it == inputs.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("input ", port.name, " is missing"));
     }
-    std::vector<exec::RunOutput> outs(model_->outputs().size());
-    RETURN_IF_ERROR(context_->Run(ins, outs));
-    Tensors result;
-    for (size_t n = 0; n < outs.size(); ++n) {
-      const Tensor& t = outs[n].tensor;
-      std::vector<int64_t> sizes(t.sizes.begin(), t.sizes.begin() + t.rank);
-      const std::string& name = model_->outputs()[n].name;
-      result.insert({name, reference::fromBytes(elements_.at(name), sizes, static_cast<const char*>(t.data))});
-    }
-    return result;
+    shapes.push_back(ShapeOf(it->second, port.dtype));
   }
-
- private:
-  std::shared_ptr<const exec::Model> model_;
-  std::unique_ptr<exec::Context> context_;
-  std::map<std::string, mlir::Type> elements_;
-};
+  return shapes;
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Runner>> TargetRunner(mlir::ModuleOp raised, const std::string& directory) {
-  // Element types of the outputs, while there are functions.
-  std::map<std::string, mlir::Type> elements;
+absl::StatusOr<Tensors> TargetRunner::Run(const Tensors& inputs) {
+  ASSIGN_OR_RETURN(std::vector<Tensor> ins, ShapesOf(*model_, inputs));
+  std::vector<std::vector<char>> bytes;
+  for (size_t n = 0; n < ins.size(); ++n) {
+    bytes.push_back(reference::toBytes(inputs.at(model_->inputs()[n].name)));
+    ins[n].data = bytes.back().data();
+  }
+  std::vector<exec::RunOutput> outs(model_->outputs().size());
+  RETURN_IF_ERROR(context_->Run(ins, outs));
+  Tensors result;
+  for (size_t n = 0; n < outs.size(); ++n) {
+    const Tensor& t = outs[n].tensor;
+    std::vector<int64_t> sizes(t.sizes.begin(), t.sizes.begin() + t.rank);
+    const std::string& name = model_->outputs()[n].name;
+    result.insert({name, reference::fromBytes(elements_.at(name), sizes, static_cast<const char*>(t.data))});
+  }
+  return result;
+}
+
+absl::StatusOr<std::map<std::string, int64_t>> TargetRunner::SizesOf(const Tensors& inputs) const {
+  ASSIGN_OR_RETURN(const std::vector<Tensor> ins, ShapesOf(*model_, inputs));
+  exec::Sizes sizes(model_->program());
+  RETURN_IF_ERROR(sizes.Bind(ins, std::vector<exec::StateSizes>(model_->program().states.size())));
+  std::map<std::string, int64_t> result;
+  for (size_t s = 0; s < sizes.symbols().size(); ++s) {
+    result[model_->program().symbols[s].name] = sizes.symbols()[s];
+  }
+  return result;
+}
+
+Tensors TargetRunner::FromRuntime(const std::vector<Tensor>& inputs) const {
+  Tensors result;
+  for (size_t n = 0; n < inputs.size(); ++n) {
+    const Tensor& t = inputs[n];
+    const std::string& name = model_->inputs()[n].name;
+    result.insert({name, reference::fromBytes(elements_.at(name), {t.sizes.begin(), t.sizes.begin() + t.rank},
+                                              static_cast<const char*>(t.data))});
+  }
+  return result;
+}
+
+absl::StatusOr<std::unique_ptr<TargetRunner>> TargetRunner::Create(mlir::ModuleOp raised,
+                                                                   const std::string& directory) {
+  // Element types of the ports, while there are functions.
+  Elements elements;
   auto main = raised.lookupSymbol<mlir::func::FuncOp>("main");
+  auto note = [&](mlir::StringAttr name, mlir::Type type) {
+    elements[name.getValue().str()] = mlir::getElementTypeOrSelf(type);
+  };
+  for (unsigned n = 0; n < main.getNumArguments(); ++n) {
+    note(main.getArgAttrOfType<mlir::StringAttr>(n, mlir::nn::kNameAttr), main.getArgumentTypes()[n]);
+  }
   for (unsigned n = 0; n < main.getNumResults(); ++n) {
-    elements[main.getResultAttrOfType<mlir::StringAttr>(n, mlir::nn::kNameAttr).getValue().str()] =
-        mlir::getElementTypeOrSelf(main.getResultTypes()[n]);
+    note(main.getResultAttrOfType<mlir::StringAttr>(n, mlir::nn::kNameAttr), main.getResultTypes()[n]);
   }
   ASSIGN_OR_RETURN(std::vector<uint8_t> bytes, CompileToMemory(raised, directory));
   ASSIGN_OR_RETURN(auto artifact, artifact::Artifact::FromMemory(bytes, "artifact"));
   ASSIGN_OR_RETURN(auto model, exec::Model::Load(artifact, {.threads = 2}));
   ASSIGN_OR_RETURN(auto context, exec::Context::Create(model));
-  return std::make_unique<Target>(std::move(model), std::move(context), std::move(elements));
+  return std::unique_ptr<TargetRunner>(new TargetRunner(std::move(model), std::move(context), std::move(elements)));
 }
 
 }  // namespace sluice::conformance
