@@ -30,6 +30,8 @@ struct Facts {
   std::vector<std::string> symbols;
   int64_t programs = 0, launches = 0, states = 0, arena_buffers = 0, weight_bytes = 0;
   int64_t arena = -1, lower_bound = -1;  // of the largest bucket
+
+  double ratio() const { return lower_bound > 0 ? static_cast<double>(arena) / static_cast<double>(lower_bound) : 1; }
 };
 
 int64_t LogicalBytes(mlir::RankedTensorType type) {
@@ -83,6 +85,7 @@ void WriteSummary(JsonWriter& w, const Facts& facts) {
   w.Field("symbols", facts.symbols);
   if (facts.arena >= 0) {
     w.Field("arena_bytes", facts.arena).Field("arena_lower_bound", facts.lower_bound);
+    w.Field("arena_ratio", facts.ratio());
   }
   w.EndObject();
 }
@@ -178,6 +181,7 @@ std::string Html(const Facts& facts, const CompileOptions& options, const Compil
   if (facts.arena >= 0) {
     summary.push_back({"arena bytes", std::to_string(facts.arena)});
     summary.push_back({"arena lower bound", std::to_string(facts.lower_bound)});
+    summary.push_back({"arena ratio", absl::StrFormat("%.3f", facts.ratio())});
   }
   for (const KernelRow& row : facts.kernels) {
     kernels.push_back({row.name, row.kind, std::to_string(row.launches)});
