@@ -36,7 +36,7 @@ onnx::TypeProto typeProtoOf(const Tensor& x) {
   return proto;
 }
 
-std::string oneLine(std::string text) {
+std::string oneLine(const std::string& text) {
   std::string line;
   for (char c : text) {
     bool space = c == '\n' || c == ' ';

@@ -214,6 +214,7 @@ FailureOr<std::vector<RefTensor>> Evaluator::run(std::vector<RefTensor> inputs) 
     return module_.emitError("has no @main");
   }
   std::vector<std::shared_ptr<RefTensor>> args;
+  args.reserve(inputs.size());
   for (RefTensor& input : inputs) {
     args.push_back(std::make_shared<RefTensor>(std::move(input)));
   }

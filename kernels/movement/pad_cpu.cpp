@@ -103,7 +103,7 @@ void RunTyped(const LaunchArgs& args, const PadConfig& config) {
 absl::Status Run(const LaunchArgs& args) {
   const auto& config = *static_cast<const PadConfig*>(args.config);
   const Tensor& x = args.ins[0];
-  if (config.pads.size() != static_cast<size_t>(2 * x.rank)) {
+  if (config.pads.size() != 2 * static_cast<size_t>(x.rank)) {
     return absl::InvalidArgumentError(
         absl::StrCat("pads: ", config.pads.size(), " values for an operand of rank ", x.rank));
   }

@@ -144,7 +144,7 @@ bool isWeightExpr(Value value) {
 //---------------------------------------------------------------------------===//
 
 static LinearIndex constantIndex(size_t loops, SizeExpr value = SizeExpr(0)) {
-  return {value, SmallVector<SizeExpr>(loops, SizeExpr(0))};
+  return {std::move(value), SmallVector<SizeExpr>(loops, SizeExpr(0))};
 }
 
 static LinearIndex addScaled(const LinearIndex& a, const LinearIndex& b, const SizeExpr& scale) {

@@ -12,6 +12,7 @@ namespace mlir::sluice::raise {
 
 Expr ExprContext::unique(Node node) {
   std::vector<unsigned> ids;
+  ids.reserve(node.args.size());
   for (Expr arg : node.args) {
     ids.push_back(arg->id);
   }
@@ -26,6 +27,7 @@ Expr ExprContext::unique(Node node) {
 
 unsigned ExprContext::uniqueAtom(Atom atom) {
   std::vector<unsigned> ids;
+  ids.reserve(atom.args.size());
   for (Expr arg : atom.args) {
     ids.push_back(arg->id);
   }

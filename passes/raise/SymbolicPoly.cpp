@@ -51,7 +51,7 @@ void addTerm(Poly& p, const Poly::Monomial& monomial, double c) {
 }
 
 // An infinite or NaN constant swallows the (finite) rest.
-Poly absorbed(Poly p) {
+Poly absorbed(const Poly& p) {
   double c = p.constantTerm();
   return std::isfinite(c) ? p : Poly(c);
 }
@@ -72,7 +72,7 @@ Poly operator+(const Poly& a, const Poly& b) {
   for (const auto& [monomial, c] : b.terms) {
     addTerm(sum, monomial, c);
   }
-  return absorbed(std::move(sum));
+  return absorbed(sum);
 }
 
 Poly operator-(const Poly& a, const Poly& b) { return a + b * Poly(-1); }

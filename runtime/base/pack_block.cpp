@@ -188,6 +188,7 @@ absl::StatusOr<Block> EvaluateReshape(const PackExpr& expr, const PackNode& node
   const std::vector<Group> groups = ReshapeGroups(from.sizes, node.sizes);
   Box inner = Box::Whole(from.sizes);
   std::vector<GroupRange> ranges;
+  ranges.reserve(groups.size());
   for (const Group& g : groups) {
     ranges.push_back(RangeOf(g, from, node, box, &inner));
   }

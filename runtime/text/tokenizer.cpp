@@ -171,7 +171,7 @@ absl::StatusOr<Tokenizer> Tokenizer::Parse(absl::string_view json) {
 
 absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(absl::string_view text, bool add_special_tokens) const {
   ASSIGN_OR_RETURN(std::vector<int32_t> ids, impl_->Tokens(text));
-  return impl_->post_processor.Apply(std::move(ids), add_special_tokens);
+  return impl_->post_processor.Apply(ids, add_special_tokens);
 }
 
 absl::StatusOr<std::vector<int32_t>> Tokenizer::EncodeFitted(absl::string_view text) const {
@@ -183,7 +183,7 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::EncodeFitted(absl::string_view t
       impl_->cut_left ? ids.erase(ids.begin(), ids.begin() + cut) : ids.erase(ids.end() - cut, ids.end());
     }
   }
-  ids = impl_->post_processor.Apply(std::move(ids), true);
+  ids = impl_->post_processor.Apply(ids, true);
   size_t length = std::max(ids.size(), static_cast<size_t>(impl_->pad_length));
   if (const size_t multiple = static_cast<size_t>(impl_->pad_multiple); multiple > 0) {
     length = (length + multiple - 1) / multiple * multiple;

@@ -1,6 +1,7 @@
 // Whole runs: latency, and with --kernels one row a launch.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 
 #include "tools/sluice-bench/bench.h"
@@ -45,7 +46,9 @@ struct Result {
   exec::Frame::MemoryUse memory;
   std::vector<LaunchTimes::Row> rows;
 
-  double Percentile(double p) const { return ms[static_cast<size_t>(p * static_cast<double>(ms.size() - 1) + 0.5)]; }
+  double Percentile(double p) const {
+    return ms[static_cast<size_t>(std::lround(p * static_cast<double>(ms.size() - 1)))];
+  }
   double gb_s() const { return static_cast<double>(bytes) / Percentile(0.5) * 1e-6; }
   double tflops() const { return static_cast<double>(flops) / Percentile(0.5) * 1e-9; }
 };

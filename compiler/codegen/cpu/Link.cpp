@@ -19,6 +19,8 @@ class ScratchDirectory {
   ScratchDirectory() { error_ = llvm::sys::fs::createUniqueDirectory("sluice-link", path_); }
   ~ScratchDirectory() {
     if (!error_) {
+      // A destructor has nobody to tell.
+      // NOLINTNEXTLINE(bugprone-unused-return-value)
       llvm::sys::fs::remove_directories(path_);
     }
   }

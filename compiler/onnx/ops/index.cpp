@@ -49,7 +49,7 @@ SizeExpr sliceIndex(OpContext& op, const SizeExpr& index, const SizeExpr& dim, b
 Tensor sliceAxis(OpContext& op, const Tensor& x, int64_t axis, const SizeExpr& start, const SizeExpr& end,
                  int64_t step) {
   TensorBuilder& t = op.t();
-  SizeExpr dim = x.size(axis);
+  const SizeExpr& dim = x.size(axis);
   if (step > 0) {
     SizeExpr begin = sliceIndex(op, start, dim, false);
     SizeExpr span = sliceIndex(op, end, dim, true) - begin;
@@ -258,7 +258,7 @@ void importPad(OpContext& op) {
       parts.push_back(t.splat(value, sizes));
     };
     auto crop = [](const SizeExpr& pad) { return pad.Constant().value_or(0) < 0 ? SizeExpr(0) - pad : SizeExpr(0); };
-    SizeExpr before = pads[i], after = pads[i + axes.size()];
+    const SizeExpr &before = pads[i], &after = pads[i + axes.size()];
     SizeExpr cut = crop(before) + crop(after);
     if (cut.Constant() != 0) {
       x = t.slice(x, d, crop(before), x.size(d) - cut);

@@ -185,7 +185,7 @@ void importGatherBlockQuantized(OpContext& op) {
   if (data.rank() != 2 || axis != 1) {
     op.fail("data must have rank 2, quantized along axis 1");
   }
-  SizeExpr n = data.size(0);
+  const SizeExpr& n = data.size(0);
   Tensor w;
   if (packed) {
     Tensor q = asNibbles(op, data);

@@ -238,6 +238,7 @@ void importRange(OpContext& op) {
   SizeExpr count = std::abs(by) == 1 ? span : SizeExpr::CeilDiv(span, SizeExpr(std::abs(by)));
   if (auto known = count.Constant(); known && *known <= kMaxKnownElements) {
     std::vector<Scalar> elements;
+    elements.reserve(*known);
     for (int64_t i = 0; i < *known; ++i) {
       elements.push_back(Scalar::ofSize(from + SizeExpr(i * by)));
     }
