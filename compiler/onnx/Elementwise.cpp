@@ -232,7 +232,7 @@ Sizes TensorBuilder::broadcastSizes(ArrayRef<Tensor> xs) {
       if (size.Constant() == 1) {
         size = x.size(d);
       } else if (x.size(d).Constant() != 1) {
-        size = facts_.unify(size, x.size(d), loc_);
+        size = facts_.unifyBroadcast(size, x.size(d), loc_);
       }
     }
   }

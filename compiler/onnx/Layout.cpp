@@ -114,6 +114,12 @@ Tensor TensorBuilder::refine(const Tensor& x, const Sizes& sizes) {
   return type == nn::typeOf(x.sizes(), x.element()) ? x : emit<tensor::CastOp>(sizes, x.element(), value(x));
 }
 
+Tensor TensorBuilder::repeatIfOne(const Tensor& x, int64_t axis, const SizeExpr& size) {
+  Type i64 = builder_.getI64Type();
+  Tensor last = sizeNumber(x.size(axis) - SizeExpr(1), i64);
+  return gather(x, min(iota(size, i64), last), axis);
+}
+
 Tensor TensorBuilder::broadcast(const Tensor& x, const Sizes& sizes) {
   if (x.sizes() == sizes) {
     return x;
@@ -129,10 +135,13 @@ Tensor TensorBuilder::broadcast(const Tensor& x, const Sizes& sizes) {
   SmallVector<int64_t> added = llvm::to_vector(llvm::seq<int64_t>(0, lead));
   Sizes kept;
   for (int64_t d = 0; d < x.rank(); ++d) {
-    if (isOne(x.size(d)) && !isOne(sizes[lead + d])) {
+    const SizeExpr& size = sizes[lead + d];
+    if (isOne(x.size(d)) && !isOne(size)) {
       added.push_back(lead + d);
+    } else if (facts_.broadcastsAtRunTime(x.size(d), size, loc_)) {
+      return broadcast(repeatIfOne(x, d, size), sizes);
     } else {
-      kept.push_back(facts_.unify(x.size(d), sizes[lead + d], loc_));
+      kept.push_back(facts_.unifyBroadcast(x.size(d), size, loc_));
     }
   }
   if (x.isKnown() && allConstant(sizes) && nn::typeOf(sizes, x.element()).getNumElements() <= kMaxKnownElements) {

@@ -311,8 +311,8 @@ void ProgramImporter::finish(ArrayRef<Tensor> results, ArrayRef<RankedTensorType
   for (auto [i, result] : llvm::enumerate(results)) {
     func_.setResultAttr(i, nn::kDimsAttr, nn::sizesAttr(ir_.getContext(), result.sizes()));
   }
-  if (!facts_.assumptions().empty()) {
-    SmallVector<StringRef> texts(facts_.assumptions().begin(), facts_.assumptions().end());
+  if (std::vector<std::string> assumptions = facts_.assumptions(); !assumptions.empty()) {
+    SmallVector<StringRef> texts(assumptions.begin(), assumptions.end());
     func_->setAttr(nn::kAssumeAttr, ir_.getStrArrayAttr(texts));
   }
 }

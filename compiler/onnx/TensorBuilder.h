@@ -98,6 +98,8 @@ class TensorBuilder {
   Tensor matmul(const Tensor& a, const Tensor& b);  // numpy's rules
 
  private:
+  // x with element min(i, size - 1) at i along `axis`: a dimension that is `size` or 1 at run time becomes `size`.
+  Tensor repeatIfOne(const Tensor& x, int64_t axis, const SizeExpr& size);
   Value materialize(const Tensor& x);
   Value materializeKnown(const Tensor& x);
   Value signless(Value value);

@@ -13,7 +13,8 @@ constexpr int64_t kUnbounded = std::numeric_limits<int32_t>::max();
 
 // A start or end of a slice along an axis of size `dim`, as ONNX clamps it.  Where the clamp cannot be decided, a start
 // and an index counted from the end are assumed to lie inside (the runtime checks it once).
-SizeExpr sliceIndex(OpContext& op, const SizeExpr& index, const SizeExpr& dim, bool is_end) {
+// So is the end of a slice of a `single` element.
+SizeExpr sliceIndex(OpContext& op, const SizeExpr& index, const SizeExpr& dim, bool is_end, bool single = false) {
   Facts& facts = op.t().facts();
   auto constant = index.Constant();
   if (constant && (*constant >= kUnbounded || *constant <= -kUnbounded)) {
@@ -26,8 +27,8 @@ SizeExpr sliceIndex(OpContext& op, const SizeExpr& index, const SizeExpr& dim, b
     if (facts.proveNonNegative(index - dim)) {
       return dim;
     }
-    if (is_end && !dim.IsConstant()) {
-      return SizeExpr::Min(index, dim);
+    if (is_end && !dim.IsConstant() && !single) {
+      return facts.clampedEnd(index, dim);
     }
     facts.assumeAtLeast(dim, index, op.loc());
     return index;
@@ -52,7 +53,7 @@ Tensor sliceAxis(OpContext& op, const Tensor& x, int64_t axis, const SizeExpr& s
   const SizeExpr& dim = x.size(axis);
   if (step > 0) {
     SizeExpr begin = sliceIndex(op, start, dim, false);
-    SizeExpr span = sliceIndex(op, end, dim, true) - begin;
+    SizeExpr span = sliceIndex(op, end, dim, true, (end - start).Constant() == 1) - begin;
     span = t.facts().proveNonNegative(span) ? span : SizeExpr::Max(span, SizeExpr(0));
     return t.slice(x, axis, begin, step == 1 ? span : SizeExpr::CeilDiv(span, SizeExpr(step)), step);
   }
