@@ -1,5 +1,8 @@
 // Norms, softmax, rope and attention by definition.
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "compiler/reference/Evaluator.h"
 #include "dialects/nn/NNDialect.h"
@@ -110,12 +113,11 @@ struct Attention {
     int64_t total = lengths ? lengths->i[b] : k.sizes[2];
     return total - q.sizes[2] + s;
   }
-  bool visible(int64_t b, int64_t s, int64_t t) const {
+  bool inLength(int64_t b, int64_t t) const { return !lengths || t < lengths->i[b]; }
+  bool inMask(int64_t b, int64_t t) const { return !mask || mask->i[b * k.sizes[2] + t]; }
+  bool inPattern(int64_t b, int64_t s, int64_t t) const {
     int64_t position = queryPosition(b, s);
-    if ((mask && !mask->i[b * k.sizes[2] + t]) || (lengths && t >= lengths->i[b])) {
-      return false;
-    }
-    return !causal ? (window <= 0 || position - t < window) : t <= position && (window <= 0 || position - t < window);
+    return (!causal || t <= position) && (window <= 0 || position - t < window);
   }
   double score(int64_t b, int64_t h, int64_t s, int64_t t) const {
     int64_t heads = q.sizes[1], groups = k.sizes[1], d = q.sizes[3], g = h / (heads / groups);
@@ -136,23 +138,37 @@ struct Attention {
   }
 };
 
+// Weights of the keys of one row before they are divided by their sum: softmax over the keys that `sees` holds for; all
+// zero when there are none.
+std::vector<double> weightsOf(const Attention& a, int64_t b, int64_t h, int64_t s,
+                              const std::function<bool(int64_t)>& sees) {
+  std::vector<double> p(a.k.sizes[2], -INFINITY);
+  for (size_t t = 0; t < p.size(); ++t) {
+    p[t] = a.inLength(b, t) && sees(t) ? a.score(b, h, s, t) : -INFINITY;
+  }
+  double highest = p.empty() ? 0 : *std::max_element(p.begin(), p.end());
+  for (double& x : p) {
+    x = highest == -INFINITY ? 0 : std::exp(x - highest);
+  }
+  return p;
+}
+
 // One row of the result: softmax over the visible keys, or what an empty row gives.
-void attendRow(const Attention& a, int64_t b, int64_t h, int64_t s, bool uniform, double* out) {
+void attendRow(const Attention& a, int64_t b, int64_t h, int64_t s, nn::EmptyRows empty, double* out) {
   int64_t keys = a.k.sizes[2], e = a.v.sizes[3], g = h / (a.q.sizes[1] / a.k.sizes[1]);
   const double* v = a.v.f.data() + (b * a.k.sizes[1] + g) * keys * e;
-  std::vector<double> p(keys, -INFINITY);
-  double highest = -INFINITY;
-  for (int64_t t = 0; t < keys; ++t) {
-    if (a.visible(b, s, t)) {
-      p[t] = a.score(b, h, s, t);
-      highest = std::fmax(highest, p[t]);
-    }
+  auto total = [](const std::vector<double>& p) { return std::accumulate(p.begin(), p.end(), 0.0); };
+  auto all = [](int64_t) { return true; };
+  auto both = [&](int64_t t) { return a.inPattern(b, s, t) && a.inMask(b, t); };
+  auto either = [&](int64_t t) { return a.inPattern(b, s, t) || a.inMask(b, t); };
+  std::vector<double> p = weightsOf(a, b, h, s, both);
+  if (total(p) == 0 && empty == nn::EmptyRows::Uniform) {
+    std::fill(p.begin(), p.end(), 1.0);
+  } else if (total(p) == 0 && empty != nn::EmptyRows::Zero) {
+    p = empty == nn::EmptyRows::Either ? weightsOf(a, b, h, s, either) : p;
+    p = total(p) == 0 ? weightsOf(a, b, h, s, all) : p;
   }
-  double sum = 0;
-  for (double& x : p) {
-    x = highest == -INFINITY ? (uniform ? 1.0 : 0.0) : std::exp(x - highest);
-    sum += x;
-  }
+  double sum = total(p);
   for (int64_t t = 0; t < keys; ++t) {
     for (int64_t i = 0; i < e && sum > 0; ++i) {
       out[i] += p[t] / sum * v[t * e + i];
@@ -175,10 +191,9 @@ LogicalResult evalAttention(Operation* op, Frame& frame, Evaluator&) {
               attention.getSoftcap().convertToDouble()};
   std::vector<int64_t> sizes = {a.q.sizes[0], a.q.sizes[1], a.q.sizes[2], a.v.sizes[3]};
   RefTensor y = RefTensor::make(getElementTypeOrSelf(op->getResult(0).getType()), sizes);
-  bool uniform = attention.getEmptyRows() == nn::EmptyRows::Uniform;
   int64_t row = 0;
   forEachIndex({sizes[0], sizes[1], sizes[2]}, [&](const std::vector<int64_t>& at) {
-    attendRow(a, at[0], at[1], at[2], uniform, y.f.data() + row++ * sizes[3]);
+    attendRow(a, at[0], at[1], at[2], attention.getEmptyRows(), y.f.data() + row++ * sizes[3]);
   });
   frame.set(op->getResult(0), std::move(y));
   return success();

@@ -64,7 +64,8 @@ def NN_PatternAttr : AttrDef<NN_Dialect, "Pattern"> {
 }
 
 def NN_FullyMaskedAttr : I32EnumAttr<"EmptyRows", "The result of a query that sees no key.", [
-    I32EnumAttrCase<"Zero", 0, "zero">, I32EnumAttrCase<"Uniform", 1, "uniform">]> {
+    I32EnumAttrCase<"Zero", 0, "zero">, I32EnumAttrCase<"Uniform", 1, "uniform">,
+    I32EnumAttrCase<"Scores", 2, "scores">, I32EnumAttrCase<"Either", 3, "either">]> {
   let cppNamespace = "::mlir::nn";
 }
 

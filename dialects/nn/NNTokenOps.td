@@ -59,7 +59,8 @@ def NN_AttentionOp : NN_LoopSpecOp<"attention", "bhsd,bgtd,bgte->bhse", [NN_Kern
     - `lengths` [b] i64: row b has that many valid keys, counted from 0, and its queries are the last s of them;
     - `bias` [b|1, h|1, s|1, t]: added after scale and cap, when a mask or bias was not proven to be a pattern;
     - `slopes` [h]: ALiBi, `slopes[h] · (key position − query position)` is added;
-    - `empty_rows`: what a query that sees no key gives, zero or the mean of all v.
+    - `empty_rows`: what a query that sees no key gives: `zero`; `uniform`, the mean of all v; `scores`, what it would give
+      if it saw all keys within its length; `either`, those that pattern or key mask alone would show (all, if none).
 
     ```mlir
     %o = nn.attention %q, %k, %v mask %m pattern #nn.pattern<causal> scale 2.5e-01

@@ -9,6 +9,8 @@
 namespace sluice::kernels {
 namespace {
 
+constexpr absl::string_view kEmptyRows[] = {"zero", "uniform", "scores", "either"};  // of the enum, in order
+
 absl::StatusOr<std::unique_ptr<Config>> Prepare(const Attrs& attrs) {
   auto config = std::make_unique<AttentionConfig>();
   ASSIGN_OR_RETURN(const double scale, attrs.Float("scale", 1.0));
@@ -16,13 +18,15 @@ absl::StatusOr<std::unique_ptr<Config>> Prepare(const Attrs& attrs) {
   ASSIGN_OR_RETURN(const int64_t causal, attrs.Int("causal", 0));
   ASSIGN_OR_RETURN(config->window, attrs.Int("window", 0));
   ASSIGN_OR_RETURN(const std::string empty, attrs.String("empty_rows", "zero"));
-  if (empty != "zero" && empty != "uniform") {
-    return absl::InvalidArgumentError("attention: empty_rows is \"" + empty + "\", neither \"zero\" nor \"uniform\"");
+  const auto name = std::find(std::begin(kEmptyRows), std::end(kEmptyRows), empty);
+  if (name == std::end(kEmptyRows)) {
+    return absl::InvalidArgumentError("attention: empty_rows is \"" + empty +
+                                      "\", not zero, uniform, scores or either");
   }
   config->scale = static_cast<float>(scale);
   config->softcap = static_cast<float>(softcap);
   config->causal = causal != 0;
-  config->uniform_empty = empty == "uniform";
+  config->empty_rows = static_cast<EmptyRows>(name - std::begin(kEmptyRows));
   return config;
 }
 

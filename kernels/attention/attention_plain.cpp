@@ -17,7 +17,7 @@ double Read(const Tensor& t, int64_t element) {
   return value;
 }
 
-void Write(const Tensor& t, int64_t element, double value) {
+void WriteTo(const Tensor& t, int64_t element, double value) {
   if (t.dtype == DType::kF64) {
     t.as<double>()[element] = value;
     return;
@@ -36,13 +36,14 @@ struct Row {
   }
   int64_t KeyHead() const { return head / (p.h / p.g); }
   int64_t Position() const { return p.Valid(batch) - p.s + query; }
+  double Value(int64_t key, int64_t i) const { return Read(p.v, Of(p.v, KeyHead(), key) + i * p.v.stride(3)); }
+  void Write(int64_t i, double value) const { WriteTo(p.out, Of(p.out, head, query) + i * p.out.stride(3), value); }
 
-  bool Visible(int64_t key) const {
+  bool InPattern(int64_t key) const {
     const int64_t distance = Position() - key;
-    if (key >= p.Valid(batch) || (p.config.causal && distance < 0) ||
-        (p.config.causal && p.config.window > 0 && distance >= p.config.window)) {
-      return false;
-    }
+    return !p.config.causal || (distance >= 0 && (p.config.window <= 0 || distance < p.config.window));
+  }
+  bool InMask(int64_t key) const {
     return p.key_mask == nullptr ||
            p.key_mask->as<uint8_t>()[batch * p.key_mask->stride(0) + key * p.key_mask->stride(1)] != 0;
   }
@@ -76,17 +77,59 @@ struct Row {
   }
 };
 
+// Writes softmax over the valid keys that `sees` holds for, times v; false, and nothing, when there are none.
+template <typename Sees>
+bool Attend(const Row& row, const Sees& sees) {
+  const AttentionProblem& p = row.p;
+  const int64_t keys = p.Valid(row.batch);
+  double top = -std::numeric_limits<double>::infinity();
+  for (int64_t key = 0; key < keys; ++key) {
+    top = sees(key) ? std::max(top, row.Score(key)) : top;
+  }
+  if (top == -std::numeric_limits<double>::infinity()) {
+    return false;
+  }
+  double total = 0;
+  for (int64_t key = 0; key < keys; ++key) {
+    total += sees(key) ? std::exp(row.Score(key) - top) : 0;
+  }
+  constexpr int64_t kColumns = 64;  // whose sums are kept while the keys pass
+  for (int64_t first = 0; first < p.e; first += kColumns) {
+    const int64_t columns = std::min(kColumns, p.e - first);
+    double sums[kColumns] = {};
+    for (int64_t key = 0; key < keys; ++key) {
+      if (!sees(key)) {
+        continue;
+      }
+      const double weight = std::exp(row.Score(key) - top) / total;
+      for (int64_t i = 0; i < columns; ++i) {
+        sums[i] += weight * row.Value(key, first + i);
+      }
+    }
+    for (int64_t i = 0; i < columns; ++i) {
+      row.Write(first + i, sums[i]);
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 void EmptyRow(const AttentionProblem& p, int64_t batch, int64_t head, int64_t query) {
   const Row row{p, batch, head, query};
-  const int64_t to = row.Of(p.out, head, query);
+  const EmptyRows gives = p.config.empty_rows;
+  const auto either = [&row](int64_t key) { return row.InPattern(key) || row.InMask(key); };
+  const auto all = [](int64_t) { return true; };
+  if ((gives == EmptyRows::kEither && Attend(row, either)) ||
+      ((gives == EmptyRows::kEither || gives == EmptyRows::kScores) && Attend(row, all))) {
+    return;
+  }
   for (int64_t i = 0; i < p.e; ++i) {
     double sum = 0;
-    for (int64_t key = 0; p.config.uniform_empty && key < p.t; ++key) {
-      sum += Read(p.v, row.Of(p.v, row.KeyHead(), key) + i * p.v.stride(3));
+    for (int64_t key = 0; gives == EmptyRows::kUniform && key < p.t; ++key) {
+      sum += row.Value(key, i);
     }
-    Write(p.out, to + i * p.out.stride(3), p.t == 0 ? 0 : sum / static_cast<double>(p.t));
+    row.Write(i, p.t == 0 ? 0 : sum / static_cast<double>(p.t));
   }
 }
 
@@ -94,31 +137,8 @@ void AttentionPlain(const AttentionProblem& p, ThreadPool* pool) {
   pool->ParallelFor(p.b * p.h * p.s, 1, [&p](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Row row{p, i / (p.h * p.s), i / p.s % p.h, i % p.s};
-      double top = -std::numeric_limits<double>::infinity();
-      for (int64_t key = 0; key < p.t; ++key) {
-        top = row.Visible(key) ? std::max(top, row.Score(key)) : top;
-      }
-      if (top == -std::numeric_limits<double>::infinity()) {
+      if (!Attend(row, [&row](int64_t key) { return row.InPattern(key) && row.InMask(key); })) {
         EmptyRow(p, row.batch, row.head, row.query);
-        continue;
-      }
-      double total = 0;
-      for (int64_t key = 0; key < p.t; ++key) {
-        total += row.Visible(key) ? std::exp(row.Score(key) - top) : 0;
-      }
-      const int64_t to = row.Of(p.out, row.head, row.query);
-      for (int64_t c = 0; c < p.e; ++c) {
-        Write(p.out, to + c * p.out.stride(3), 0);
-      }
-      for (int64_t key = 0; key < p.t; ++key) {
-        if (!row.Visible(key)) {
-          continue;
-        }
-        const double weight = std::exp(row.Score(key) - top) / total;
-        for (int64_t c = 0; c < p.e; ++c) {
-          const int64_t at = to + c * p.out.stride(3);
-          Write(p.out, at, Read(p.out, at) + weight * Read(p.v, row.Of(p.v, row.KeyHead(), key) + c * p.v.stride(3)));
-        }
       }
     }
   });

@@ -10,12 +10,15 @@
 
 namespace sluice::kernels {
 
+// What a row that sees no key gives: see nn.attention.
+enum class EmptyRows { kZero, kUniform, kScores, kEither };
+
 struct AttentionConfig : Config {
   float scale = 1;
   float softcap = 0;
   bool causal = false;
-  int64_t window = 0;          // 0: none; only with causal
-  bool uniform_empty = false;  // a row that sees nothing: mean of v instead of 0
+  int64_t window = 0;  // 0: none; only with causal
+  EmptyRows empty_rows = EmptyRows::kZero;
 };
 
 inline constexpr int64_t kMaxTaskRows = 64;    // query rows that share one pass over the keys

@@ -36,21 +36,27 @@ MaskSplit splitLeaves(ExprContext& x, Expr added) {
     Expr value = a.masked->kind == Node::kTrue   ? b.value
                  : b.masked->kind == Node::kTrue ? a.value
                                                  : x.select(condition, a.value, b.value);
-    return {x.choice(condition, a.masked, b.masked), value, a.finite || b.finite};
+    return {x.choice(condition, a.masked, b.masked), value, std::max(a.weakest, b.weakest), {}};
   }
   // min + score is still masked: the rest is no counterweight to it.
   double c = added->poly.constantTerm();
   bool huge = llvm::any_of(added->poly.terms,
                            [](const auto& t) { return !t.first.empty() && std::abs(t.second) >= -kMaskedBelow; });
   bool masked = c <= kMaskedBelow && !huge;
-  return {x.boolean(masked), masked ? x.constant(0) : added, masked && std::isfinite(c)};
+  return {x.boolean(masked), masked ? x.constant(0) : added, masked ? c : -INFINITY, {}};
+}
+
+// Where the constant of an added value is below `level`.
+Expr below(ExprContext& x, Expr added, double level) {
+  return added->kind == Node::kSelect
+             ? x.choice(added->args[0], below(x, added->args[1], level), below(x, added->args[2], level))
+             : x.boolean(added->poly.constantTerm() < level);
 }
 
 // The mask as one boolean, built from its terms.
 struct Visible {
   Expr visible;
-  bool finite = false;
-  SmallVector<bool> adds, removes;
+  SmallVector<MaskSplit> splits;  // of each term
 };
 
 Visible visibleKeys(ElementExpr& elements, ArrayRef<MaskTerm> terms, std::optional<unsigned> binary) {
@@ -58,20 +64,48 @@ Visible visibleKeys(ElementExpr& elements, ArrayRef<MaskTerm> terms, std::option
   Visible result{x.boolean(true)};
   for (const MaskTerm& term : terms) {
     Expr e = elements.element(term.value, term.at);
-    MaskSplit split{x.boolean(false), x.constant(0), false};
     if (term.kind == MaskTerm::kFill) {
       Expr fill = x.constant(term.fill), keep = x.constant(0);
-      split = splitMask(elements, term.when ? x.select(e, fill, keep) : x.select(e, keep, fill));
+      result.splits.push_back(splitMask(elements, term.when ? x.select(e, fill, keep) : x.select(e, keep, fill)));
     } else {
-      e = x.mul(e, x.constant(term.factor));
-      split = splitMask(elements, e, binary);
+      result.splits.push_back(splitMask(elements, x.mul(e, x.constant(term.factor)), binary));
     }
-    result.visible = x.andOf(result.visible, x.notOf(split.masked));
-    result.finite |= split.finite;
-    result.adds.push_back(!split.addsNothing());
-    result.removes.push_back(split.masked->kind != Node::kFalse);
+    result.visible = x.andOf(result.visible, x.notOf(result.splits.back().masked));
   }
   return result;
+}
+
+// A sum with this number leaves nothing of a score: scores are below 16, say.
+bool swallows(const MaskTerm& term, double number) {
+  auto type = cast<FloatType>(term.sum ? term.sum : getElementTypeOrSelf(term.value.getType()));
+  return std::ldexp(-number, -static_cast<int>(APFloat::semanticsPrecision(type.getFloatSemantics()))) >= 16;
+}
+
+// What a query gives that sees no key, as the graph spells its masks: `pattern` and `keys` hide a key each.
+nn::EmptyRows emptyRowsOf(ElementExpr& elements, ArrayRef<MaskTerm> terms, const Visible& v, Expr pattern, Expr keys) {
+  ExprContext& x = elements.context();
+  const MaskTerm* mask = nullptr;
+  const MaskSplit* split = nullptr;
+  bool one = true;
+  for (auto [term, part] : llvm::zip_equal(terms, v.splits)) {
+    if (std::isfinite(part.weakest)) {
+      one = mask == nullptr;
+      mask = &term;
+      split = &part;
+    }
+  }
+  if (!mask) {
+    return nn::EmptyRows::Zero;
+  }
+  if (!one || mask->kind == MaskTerm::kFill || swallows(*mask, split->weakest)) {
+    return nn::EmptyRows::Uniform;
+  }
+  if (split->stronger->kind == Node::kFalse) {
+    return nn::EmptyRows::Scores;
+  }
+  Expr shown = x.orOf(pattern, keys);
+  Expr agrees = x.orOf(v.visible, x.choice(split->stronger, x.notOf(shown), shown));
+  return elements.facts().valid(agrees) ? nn::EmptyRows::Either : nn::EmptyRows::Uniform;
 }
 
 // Atoms of a boolean, those inside arguments of elements excepted.
@@ -188,8 +222,10 @@ std::string describe(bool causal, int64_t window, size_t keys) {
 }
 
 // Tries the patterns from the plainest on: rejected by samples, or proven.
-bool provePattern(ElementExpr& elements, const ScoreFrame& frame, Expr visible, MaskMeaning& meaning) {
+bool provePattern(ElementExpr& elements, const ScoreFrame& frame, ArrayRef<MaskTerm> terms, const Visible& v,
+                  MaskMeaning& meaning) {
   ExprContext& x = elements.context();
+  Expr visible = v.visible;
   SmallVector<SmallVector<KeyTest, 2>> keySets = {{}};
   SmallVector<KeyTest> tests = keyTests(x, frame, visible);
   for (const KeyTest& test : tests) {
@@ -219,6 +255,11 @@ bool provePattern(ElementExpr& elements, const ScoreFrame& frame, Expr visible, 
           meaning.causal = causal;
           meaning.window = window;
           meaning.keys = keys;
+          Expr without = patternOf(x, frame, causal, window, {}), padding = x.boolean(true);
+          for (const KeyTest& key : keys) {
+            padding = x.andOf(padding, key.holds);
+          }
+          meaning.emptyRows = emptyRowsOf(elements, terms, v, without, padding);
           return true;
         }
         meaning.why = "agrees with " + describe(causal, window, keys.size()) + " on 64 samples, but is not proven";
@@ -232,7 +273,9 @@ bool provePattern(ElementExpr& elements, const ScoreFrame& frame, Expr visible, 
 
 MaskSplit splitMask(ElementExpr& elements, Expr added, std::optional<unsigned> binary) {
   ExprContext& x = elements.context();
-  MaskSplit split = splitLeaves(x, binary ? splitBinary(x, added, *binary) : added);
+  added = binary ? splitBinary(x, added, *binary) : added;
+  MaskSplit split = splitLeaves(x, added);
+  split.stronger = below(x, added, 1.5 * split.weakest);
   // select(1 - mask != 0, min, 1 - mask): what is left is zero.
   if (!split.addsNothing() && split.masked->kind != Node::kFalse &&
       elements.facts().valid(x.orOf(split.masked, x.compare(Cmp::kEq, split.value, x.constant(0))))) {
@@ -246,14 +289,14 @@ MaskMeaning analyzeMask(ElementExpr& elements, const ScoreFrame& frame, ArrayRef
   MaskMeaning meaning;
   auto attempt = [&](std::optional<unsigned> binary) {
     Visible v = visibleKeys(elements, terms, binary);
-    meaning.finite = v.finite;
-    meaning.adds = v.adds;
-    meaning.removes = v.removes;
+    for (const MaskSplit& split : v.splits) {
+      meaning.adds.push_back(!split.addsNothing());
+      meaning.removes.push_back(split.masked->kind != Node::kFalse);
+    }
     // A number that a padding input scales by a huge constant is a mask, though not one for every input.
-    meaning.proven = provePattern(elements, frame, v.visible, meaning);
-    return v;
+    meaning.proven = provePattern(elements, frame, terms, v, meaning);
   };
-  Visible first = attempt(std::nullopt);
+  attempt(std::nullopt);
   if (meaning.proven && llvm::none_of(meaning.adds, [](bool adds) { return adds; })) {
     return meaning;
   }

@@ -5,8 +5,9 @@
 //
 // Classification of added constants: one at or below kMaskedBelow removes a key (exp underflows beside any visible
 // score), whatever its spelling: -inf, the least finite number of a type, -10000.  The difference shows in rows that
-// see no key only: -inf gives NaN or, with the usual guard, zero; a finite constant gives some mean of the values,
-// which is the plain mean (EmptyRows::Uniform) when it swallows the score it is added to.
+// see no key only: -inf gives NaN or, with the usual guard, zero; a finite constant gives some mean of the values: the
+// plain one (EmptyRows::Uniform) when it swallows the score it is added to, else the one by scores, over all keys or,
+// when two masks add up, over those that only one of them removes (EmptyRows::Either).
 #ifndef SLUICE_PASSES_RAISE_MASKANALYSIS_H_
 #define SLUICE_PASSES_RAISE_MASKANALYSIS_H_
 
@@ -34,6 +35,7 @@ struct MaskTerm {
   double factor = 1;
   bool when = true;
   double fill = 0;
+  Type sum = {};  // kAdd: the element type of the sum; the value's own by default
 };
 
 // A test of key (b, k) that padding is made of: `value[at] cmp rhs`, or the boolean itself.
@@ -48,9 +50,9 @@ struct KeyTest {
 struct MaskMeaning {
   bool proven = false;
   bool causal = false;
-  int64_t window = 0;              // 0: none
-  SmallVector<KeyTest, 2> keys;    // all must hold
-  bool finite = false;             // some masked score is finite
+  int64_t window = 0;            // 0: none
+  SmallVector<KeyTest, 2> keys;  // all must hold
+  nn::EmptyRows emptyRows = nn::EmptyRows::Zero;
   std::optional<unsigned> binary;  // proven when this atom, an element of a padding input, is 0 or 1
   SmallVector<bool> adds;          // per term: adds something to visible scores
   SmallVector<bool> removes;       // per term: removes keys
@@ -62,9 +64,10 @@ MaskMeaning analyzeMask(ElementExpr& elements, const ScoreFrame& frame, ArrayRef
 
 // An added value: where it removes a key, and what it adds elsewhere.
 struct MaskSplit {
-  Expr masked;  // boolean
-  Expr value;   // number, meaningful where not masked
-  bool finite;  // some masking constant is finite
+  Expr masked;     // boolean
+  Expr value;      // number, meaningful where not masked
+  double weakest;  // the largest masking constant; -inf when there is none
+  Expr stronger;   // boolean: masked by a much smaller one, as the sum of two is
   bool addsNothing() const { return value->kind == Node::kNumber && value->poly.constant() == 0; }
 };
 // With `binary`, that atom takes the values 0 and 1 only.  The value is 0 when it is proven to be where not masked.

@@ -71,10 +71,7 @@ FailureOr<MaskOperands> buildMask(AttentionBuilder& build, MLIRContext* context,
   result.bias = added.bias;
   result.slopes = added.slopes;
   result.pattern = nn::PatternAttr::get(context, meaning.causal, meaning.window);
-  // A guard against NaN does nothing for rows of finite numbers.
-  if (meaning.proven && meaning.finite) {
-    result.emptyRows = nn::EmptyRows::Uniform;
-  }
+  result.emptyRows = meaning.emptyRows;  // a guard against NaN does nothing for rows of finite numbers
   if (!meaning.proven) {
     result.text = "mask kept as a bias: it " + meaning.why;
     return result;
@@ -176,6 +173,7 @@ void refineAttention(nn::AttentionOp op, FunctionState& state) {
   }
   bool boolean = cast<RankedTensorType>(op.getBias().getType()).getElementType().isInteger(1);
   MaskTerm term{.kind = boolean ? MaskTerm::kFill : MaskTerm::kAdd, .value = op.getBias()};
+  term.sum = builder.getF32Type();
   if (boolean) {
     term.when = false;
     term.fill = -INFINITY;
@@ -203,8 +201,8 @@ void refineAttention(nn::AttentionOp op, FunctionState& state) {
   if (mask->slopes) {
     op.getSlopesMutable().assign(mask->slopes);
   }
-  if (mask->emptyRows == nn::EmptyRows::Uniform) {
-    op.setEmptyRows(nn::EmptyRows::Uniform);
+  if (mask->emptyRows != nn::EmptyRows::Zero) {
+    op.setEmptyRows(mask->emptyRows);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <optional>
 
 #include "kernels/registry.h"
 #include "test/kernels/host_tensor.h"
@@ -60,15 +61,16 @@ std::vector<Attr> Attributes(const Case& c) {
           {"empty_rows", std::string(c.empty_rows)}};
 }
 
-std::vector<double> Expected(const Case& c, const Operands& o, int64_t b, int64_t h, int64_t i) {
+// Softmax over the keys that `sees` holds for, times v; nothing when there are none.
+template <typename Sees>
+std::optional<std::vector<double>> Attend(const Case& c, const Operands& o, int64_t b, int64_t h, int64_t i,
+                                          const Sees& sees) {
   const int64_t length = c.lengths.empty() ? c.t : c.lengths[b];
-  const int64_t position = length - c.s + i;
   const int64_t g = h / (c.h / c.g);
   std::vector<double> score(c.t, -std::numeric_limits<double>::infinity());
   double top = -std::numeric_limits<double>::infinity();
-  for (int64_t key = 0; key < c.t; ++key) {
-    if (key >= length || (c.causal && key > position) || (c.causal && c.window > 0 && position - key >= c.window) ||
-        (c.key_mask && o.key_mask({b, key}) == 0)) {
+  for (int64_t key = 0; key < length; ++key) {
+    if (!sees(key)) {
       continue;
     }
     double x = 0;
@@ -81,24 +83,51 @@ std::vector<double> Expected(const Case& c, const Operands& o, int64_t b, int64_
       const auto at = [&](int d, int64_t index) { return c.bias[d] == 1 ? 0 : index; };
       x += o.bias({at(0, b), at(1, h), at(2, i), at(3, key)});
     }
-    x += c.slopes ? o.slopes({h}) * static_cast<double>(key - position) : 0;
+    x += c.slopes ? o.slopes({h}) * static_cast<double>(key - (length - c.s + i)) : 0;
     score[key] = x;
     top = std::max(top, x);
   }
-  const bool empty = top == -std::numeric_limits<double>::infinity();
+  if (top == -std::numeric_limits<double>::infinity()) {
+    return std::nullopt;
+  }
   std::vector<double> result(c.e, 0.0);
   double total = 0;
+  for (const double x : score) {
+    total += std::exp(x - top);
+  }
   for (int64_t key = 0; key < c.t; ++key) {
-    const double p = empty ? std::string(c.empty_rows) == "uniform" : std::exp(score[key] - top);
-    total += p;
     for (int64_t j = 0; j < c.e; ++j) {
-      result[j] += p == 0 ? 0 : p * o.v({b, g, key, j});
+      result[j] += std::exp(score[key] - top) / total * o.v({b, g, key, j});
     }
   }
-  for (double& r : result) {
-    r = total == 0 ? 0 : r / total;
-  }
   return result;
+}
+
+std::vector<double> Expected(const Case& c, const Operands& o, int64_t b, int64_t h, int64_t i) {
+  const int64_t position = (c.lengths.empty() ? c.t : c.lengths[b]) - c.s + i;
+  const auto pattern = [&](int64_t key) {
+    return !c.causal || (key <= position && (c.window == 0 || position - key < c.window));
+  };
+  const auto mask = [&](int64_t key) { return !c.key_mask || o.key_mask({b, key}) != 0; };
+  std::optional<std::vector<double>> row =
+      Attend(c, o, b, h, i, [&](int64_t key) { return pattern(key) && mask(key); });
+  const std::string empty = c.empty_rows;
+  if (!row && empty == "either") {
+    row = Attend(c, o, b, h, i, [&](int64_t key) { return pattern(key) || mask(key); });
+  }
+  if (!row && (empty == "either" || empty == "scores")) {
+    row = Attend(c, o, b, h, i, [](int64_t) { return true; });
+  }
+  if (row) {
+    return *row;
+  }
+  std::vector<double> mean(c.e, 0.0);
+  for (int64_t key = 0; key < c.t && empty == "uniform"; ++key) {
+    for (int64_t j = 0; j < c.e; ++j) {
+      mean[j] += o.v({b, h / (c.h / c.g), key, j}) / static_cast<double>(c.t);
+    }
+  }
+  return mean;
 }
 
 class AttentionTest : public ::testing::TestWithParam<Case> {};
@@ -156,6 +185,43 @@ INSTANTIATE_TEST_SUITE_P(
              .causal = true,
              .lengths = {0, 1, 3, 9},
              .empty_rows = "uniform"},
+        Case{.name = "lengths_scores",
+             .b = 4,
+             .s = 4,
+             .t = 9,
+             .causal = true,
+             .lengths = {0, 1, 3, 9},
+             .empty_rows = "scores"},
+        Case{.name = "padding_scores",
+             .b = 9,
+             .h = 4,
+             .g = 2,
+             .s = 5,
+             .t = 5,
+             .e = 70,
+             .causal = true,
+             .key_mask = true,
+             .empty_rows = "scores"},
+        Case{.name = "padding_either",
+             .b = 9,
+             .h = 4,
+             .g = 2,
+             .s = 5,
+             .t = 5,
+             .e = 70,
+             .causal = true,
+             .key_mask = true,
+             .empty_rows = "either"},
+        Case{.name = "f16_either",
+             .type = DType::kF16,
+             .b = 9,
+             .s = 3,
+             .t = 3,
+             .causal = true,
+             .window = 2,
+             .bias = {1, 1, 3, 3},
+             .key_mask = true,
+             .empty_rows = "either"},
         Case{.name = "lengths_cross", .b = 3, .h = 4, .g = 2, .s = 7, .t = 90, .lengths = {90, 1, 65}},
         Case{.name = "alibi", .b = 2, .h = 4, .g = 4, .s = 30, .t = 90, .causal = true, .slopes = true},
         Case{.name = "everything",

@@ -63,6 +63,23 @@ TEST(AttentionSpellings, DivisionAndFiniteMask) {
   EXPECT_EQ(op.getEmptyRows(), nn::EmptyRows::Uniform);
 }
 
+// A number that leaves the score its say: rows without keys go by scores; two added up, by those of the keys that only
+// one of them removes.
+TEST(AttentionSpellings, WeakMasks) {
+  Graph g;
+  g.attend(masked(g, g.logicalAnd(padding(g), causal(g)), -65504));
+  nn::AttentionOp op = g.raise();
+  ASSERT_TRUE(op) << g.text();
+  expectCausalPadded(op, g);
+  EXPECT_EQ(op.getEmptyRows(), nn::EmptyRows::Scores);
+  Graph two;
+  two.attend(two.add(masked(two, padding(two), -65504), masked(two, causal(two), -65504)));
+  op = two.raise();
+  ASSERT_TRUE(op) << two.text();
+  expectCausalPadded(op, two);
+  EXPECT_EQ(op.getEmptyRows(), nn::EmptyRows::Either);
+}
+
 // tanh(s · 0.25 / 5) · 5, then the mask.
 TEST(AttentionSpellings, Softcap) {
   Graph g;
