@@ -59,9 +59,10 @@ Ref ProgramBuilder::concatRef(tensor::ConcatOp concat) {
   if (const StateInfo* state = appendedState(concat)) {
     ref = refOf(func_.getArgument(state->past));
     ref.sizes = sizes_.of(result);
-  } else if (std::optional<Ref> wanted = wantedPlace(result); wanted && (!wanted->state || dim == wanted->axis)) {
-    ref = *wanted;  // of a state only positions along its axis are views
-    commitPlace(result);
+  } else if (std::optional<Wanted> wanted = wantedPlace(result);
+             wanted && (!wanted->ref.state || dim == wanted->ref.axis)) {
+    ref = wanted->ref;  // of a state only positions along its axis are views
+    commitPlace(*wanted);
   } else {
     Type element = cast<RankedTensorType>(result.getType()).getElementType();
     ref = denseRef(arena(element, sizes_.of(result)), element, sizes_.of(result));
@@ -90,13 +91,12 @@ Ref ProgramBuilder::concatSlice(tensor::ConcatOp concat, unsigned operand) {
 }
 
 // Where `value`'s user wants it: a port, a slice of a concat, the place before a view that must end dense.
-std::optional<Ref> ProgramBuilder::wantedPlace(Value value) {
+std::optional<ProgramBuilder::Wanted> ProgramBuilder::wantedPlace(Value value) {
+  Type element = cast<RankedTensorType>(value.getType()).getElementType();
   for (OpOperand& use : value.getUses()) {
-    if (isa<func::ReturnOp>(use.getOwner())) {
-      unsigned number = use.getOperandNumber();
-      if (outputs_[number] && !output_values_[number]) {
-        return denseRef(outputs_[number], cast<RankedTensorType>(value.getType()).getElementType(), sizes_.of(value));
-      }
+    unsigned number = use.getOperandNumber();
+    if (isa<func::ReturnOp>(use.getOwner()) && outputs_[number] && !output_values_[number]) {
+      return Wanted{denseRef(outputs_[number], element, sizes_.of(value)), &use};
     }
   }
   if (!value.hasOneUse()) {
@@ -105,40 +105,33 @@ std::optional<Ref> ProgramBuilder::wantedPlace(Value value) {
   OpOperand& use = *value.getUses().begin();
   Operation* user = use.getOwner();
   if (auto concat = dyn_cast<tensor::ConcatOp>(user)) {
-    return concatSlice(concat, use.getOperandNumber());
+    return Wanted{concatSlice(concat, use.getOperandNumber()), &use};
   }
-  if (isa<nn::ReshapeOp, linalg::TransposeOp>(user) && use.getOperandNumber() == 0) {
-    Value result = user->getResult(0);
-    std::optional<Ref> wanted = wantedPlace(result);
-    if (auto transpose = dyn_cast<linalg::TransposeOp>(user)) {
-      if (!wanted) {
-        Type element = cast<RankedTensorType>(result.getType()).getElementType();
-        wanted = denseRef(arena(element, sizes_.of(result)), element, sizes_.of(result));
-      }
-      return wanted->state ? std::nullopt : std::optional<Ref>(unpermute(*wanted, transpose.getPermutation()));
+  if (!isa<nn::ReshapeOp, linalg::TransposeOp>(user) || use.getOperandNumber() != 0) {
+    return std::nullopt;
+  }
+  Value result = user->getResult(0);
+  std::optional<Wanted> wanted = wantedPlace(result);
+  if (auto transpose = dyn_cast<linalg::TransposeOp>(user)) {
+    if (!wanted) {
+      wanted = Wanted{denseRef(arena(element, sizes_.of(result)), element, sizes_.of(result)), nullptr};
     }
-    return wanted && !wanted->state ? reshape(*wanted, sizes_.of(value)) : std::nullopt;
+    return wanted->ref.state ? std::nullopt
+                             : std::optional(Wanted{unpermute(wanted->ref, transpose.getPermutation()), wanted->use});
   }
-  return std::nullopt;
+  std::optional<Ref> before = wanted && !wanted->ref.state ? reshape(wanted->ref, sizes_.of(value)) : std::nullopt;
+  return before ? std::optional(Wanted{*before, wanted->use}) : std::nullopt;
 }
 
-// Notes that `value` is written where wantedPlace said.
-void ProgramBuilder::commitPlace(Value value) {
-  for (OpOperand& use : value.getUses()) {
-    unsigned number = use.getOperandNumber();
-    if (isa<func::ReturnOp>(use.getOwner()) && outputs_[number] && !output_values_[number]) {
-      output_values_[number] = value;
-      return;
-    }
+// Notes that a value is written where it is wanted.
+void ProgramBuilder::commitPlace(const Wanted& wanted) {
+  if (!wanted.use) {
+    return;
   }
-  if (!value.hasOneUse()) {
-    return;  // the dense result of a transpose, which nobody wants elsewhere
-  }
-  OpOperand& use = *value.getUses().begin();
-  if (isa<tensor::ConcatOp>(use.getOwner())) {
-    placed_.insert({use.getOwner(), use.getOperandNumber()});
-  } else if (isa<nn::ReshapeOp, linalg::TransposeOp>(use.getOwner())) {
-    commitPlace(use.getOwner()->getResult(0));
+  if (isa<func::ReturnOp>(wanted.use->getOwner())) {
+    output_values_[wanted.use->getOperandNumber()] = wanted.use->get();
+  } else {
+    placed_.insert({wanted.use->getOwner(), wanted.use->getOperandNumber()});
   }
 }
 
@@ -196,10 +189,10 @@ Ref ProgramBuilder::place(Operation* op, unsigned result) {
     const kernels::CpuKernel* cpu = kernel.isGenerated() ? nullptr : kernels::FindCpuKernel(kernel.getLibrary()->str());
     strided = cpu && (cpu->strided_outs >> result & 1) != 0;
   }
-  if (std::optional<Ref> wanted = wantedPlace(value)) {
-    if (strided || isDense(*wanted)) {
-      commitPlace(value);
-      return *wanted;
+  if (std::optional<Wanted> wanted = wantedPlace(value)) {
+    if (strided || isDense(wanted->ref)) {
+      commitPlace(*wanted);
+      return wanted->ref;
     }
   }
   if (auto dispatch = dyn_cast<exec::DispatchOp>(op)) {

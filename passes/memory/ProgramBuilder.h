@@ -32,8 +32,14 @@ class ProgramBuilder {
  private:
   //--- Placement.cpp: where results go, and when buffers die.
   int lastUse(Value value);
-  std::optional<Ref> wantedPlace(Value value);
-  void commitPlace(Value value);
+  // Where a value's elements belong, and the operand of a return or concat that then finds them there; null for the
+  // dense result of a transpose, which nobody wants elsewhere.
+  struct Wanted {
+    Ref ref;
+    OpOperand* use;
+  };
+  std::optional<Wanted> wantedPlace(Value value);
+  void commitPlace(const Wanted& wanted);
   Ref concatSlice(tensor::ConcatOp concat, unsigned operand);
   Ref concatRef(tensor::ConcatOp concat);
   const StateInfo* appendedState(tensor::ConcatOp concat);
