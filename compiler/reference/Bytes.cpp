@@ -62,7 +62,28 @@ void storeFloat(FloatType type, double x, char* bytes, int64_t index) {
   std::memcpy(bytes + index * (type.getWidth() / 8), &bits, type.getWidth() / 8);
 }
 
+double rounded(FloatType type, double x) {
+  if (type.isF32()) {
+    return static_cast<double>(static_cast<float>(x));
+  }
+  APFloat number(x);
+  bool lossy;
+  number.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lossy);
+  number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lossy);
+  return number.convertToDouble();
+}
+
 }  // namespace
+
+void roundToType(RefTensor& tensor) {
+  auto type = dyn_cast<FloatType>(tensor.element);
+  if (!type || type.isF64()) {
+    return;
+  }
+  for (double& x : tensor.f) {
+    x = rounded(type, x);
+  }
+}
 
 RefTensor fromBytes(Type element, std::vector<int64_t> sizes, const char* bytes) {
   RefTensor t = RefTensor::make(element, std::move(sizes));

@@ -122,9 +122,7 @@ void roundResults(Operation* op, Frame& frame) {
     if (it == frame.values.end() || isa<nn::WeightOp, arith::ConstantOp>(op)) {
       continue;
     }
-    for (double& x : it->second->f) {
-      x = static_cast<double>(static_cast<float>(x));
-    }
+    roundToType(*it->second);
   }
 }
 
@@ -153,7 +151,7 @@ LogicalResult Evaluator::evaluate(Operation* op, Frame& frame) {
   if (failed(it->second(op, frame, *this))) {
     return failure();
   }
-  if (options_.roundToF32) {
+  if (options_.roundToType) {
     roundResults(op, frame);
   }
   if (options_.onOp) {

@@ -1,5 +1,6 @@
 // The reference evaluator: executes `nn` and upstream tensor IR by its definition, one plain loop nest an op, in f64
-// (or with every result rounded to f32).  The oracle of sluice-diff and of the tests: readable before fast.
+// (or with every result rounded to its element type).  The oracle of sluice-diff and of the tests: readable before
+// fast.
 //
 //   Evaluator evaluator(module, {.modelDir = "model"});
 //   FailureOr<std::vector<RefTensor>> outputs = evaluator.run(inputs);   // inputs in the order of @main's arguments
@@ -24,8 +25,8 @@
 namespace mlir::sluice::reference {
 
 struct EvalOptions {
-  bool roundToF32 = false;  // round each float result to f32
-  std::string modelDir;     // where nn.files are
+  bool roundToType = false;  // round each float result to its element type, as a target stores it
+  std::string modelDir;      // where nn.files are
   // Called after each op of @main and its sub-programs with its tensor results.
   std::function<void(Operation*, ArrayRef<const RefTensor*>)> onOp;
 };
@@ -84,6 +85,8 @@ void addControlFlow(Definitions& table);
 // Conversions from and to bytes in a file or a runtime tensor (row-major, little-endian, 4-bit types low nibble first).
 RefTensor fromBytes(Type element, std::vector<int64_t> sizes, const char* bytes);
 std::vector<char> toBytes(const RefTensor& tensor);
+// Each element becomes the nearest one of the element type.
+void roundToType(RefTensor& tensor);
 
 }  // namespace mlir::sluice::reference
 

@@ -94,7 +94,7 @@ TEST_P(Models, GivesOnnxRuntimesOutputs) {
     }
     auto set = sluice::reference::loadTestSet(context, path);
     ASSERT_TRUE(set.ok()) << set.status();
-    sluice::reference::Evaluator evaluator(*module, {.roundToF32 = isCoarse(GetParam()),
+    sluice::reference::Evaluator evaluator(*module, {.roundToType = isCoarse(GetParam()),
                                                      .modelDir = folder.string()});  // quantizing rounds what f32 gives
     auto outputs = evaluator.run(inputsOf(main, *set));
     ASSERT_TRUE(succeeded(outputs)) << path;

@@ -16,7 +16,7 @@ namespace reference = mlir::sluice::reference;
 class Reference : public Runner {
  public:
   Reference(mlir::ModuleOp module, const std::string& directory)
-      : module_(module), evaluator_(module, {.roundToF32 = false, .modelDir = directory, .onOp = nullptr}) {}
+      : module_(module), evaluator_(module, {.roundToType = false, .modelDir = directory, .onOp = nullptr}) {}
 
   absl::StatusOr<Tensors> Run(const Tensors& inputs) override {
     auto main = module_.lookupSymbol<mlir::func::FuncOp>("main");
