@@ -1,6 +1,5 @@
 #include <optional>
 
-#include "kernels/registry.h"
 #include "runtime/artifact/verify.h"
 #include "runtime/exec/decode.h"
 
@@ -95,7 +94,7 @@ absl::StatusOr<std::vector<DecodedKernel>> DecodeKernels(Program& program, const
       ASSIGN_OR_RETURN(kernel.entry, program.library->Find(kernel.name));
       continue;
     }
-    kernel.kernel = kernels::FindCpuKernel(kernel.name);
+    kernel.kernel = options.find_kernel(kernel.name);
     if (kernel.kernel == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s: this runtime has no kernel '%s' (use a newer runtime)", where, kernel.name));

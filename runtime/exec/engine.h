@@ -19,7 +19,8 @@ namespace sluice::exec {
 
 class Frame;
 
-// Told of every kernel that ran; for profiles.  A run without an observer reads no clock.
+// Told of every kernel that ran: for profiles, and for sluice-diff, which puts the reference's values in place of what
+// was written.  A run without an observer reads no clock.
 class LaunchObserver {
  public:
   virtual ~LaunchObserver() = default;

@@ -28,7 +28,8 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(std::shared_ptr<const a
   model->pool_ = options.pool != nullptr
                      ? options.pool
                      : std::make_shared<ThreadPool>(options.threads > 0 ? options.threads : AvailableCpus());
-  ASSIGN_OR_RETURN(model->program_, Decode(std::move(artifact), {.native = options.native}));
+  ASSIGN_OR_RETURN(model->program_,
+                   Decode(std::move(artifact), {.native = options.native, .find_kernel = options.find_kernel}));
   if (options.verify) {
     RETURN_IF_ERROR(model->artifact().VerifyChunks(*model->pool_));
   }

@@ -27,6 +27,7 @@ struct ModelOptions {
   bool native = true;                // false: refuse artifacts with machine code
   std::string weights;               // stripped artifacts: a model file, "random" or "random:SEED"
   bool verify = true;                // compare the checksums of all weights
+  KernelFinder find_kernel = kernels::FindCpuKernel;
 };
 
 class Model {

@@ -10,11 +10,13 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "kernels/desc.h"
+#include "kernels/registry.h"
 #include "runtime/artifact/artifact.h"
 #include "runtime/base/status.h"
 #include "runtime/cpu/native_library.h"
@@ -173,8 +175,12 @@ struct Program {
   std::unique_ptr<uint8_t, void (*)(void*)> constants{nullptr, nullptr};  // 64-byte aligned copy
 };
 
+// Where library kernels are looked up: the registry, unless a test puts a kernel of its own in place of one.
+using KernelFinder = std::function<const kernels::CpuKernel*(const std::string& name)>;
+
 struct DecodeOptions {
   bool native = true;  // false: refuse artifacts with generated kernels
+  KernelFinder find_kernel = kernels::FindCpuKernel;
 };
 
 // Errors: kInvalidArgument (a kernel this runtime does not have, an attribute of the wrong kind, a symbol that nothing

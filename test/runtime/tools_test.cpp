@@ -1,57 +1,23 @@
 // The runtime's tools as a user calls them: output, exit codes, files.
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "runtime/base/npy.h"
 #include "test/runtime/api_programs.h"
+#include "test/tools/tool_fixture.h"
 
 namespace sluice {
 namespace {
 
+using test::Outcome;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-struct Outcome {
-  int code = 0;
-  std::string out;  // stdout and stderr
-};
-
-class Tools : public testing::Test {
+class Tools : public test::ToolFixture {
  protected:
-  Tools() : dir_(std::filesystem::path(testing::TempDir()) / "sluice_tools_test") {
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
+  Tools() {
     Write("add.sluice", test::DoubleAddArtifact());
     Write("count.sluice", test::CountingDecoderArtifact());
-  }
-  ~Tools() override { std::filesystem::remove_all(dir_); }
-
-  void Write(const std::string& name, const std::vector<uint8_t>& bytes) {
-    std::ofstream(dir_ / name, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  }
-  std::string Path(const std::string& name) const { return (dir_ / name).string(); }
-
-  // Runs `tool` in the folder with the artifacts.
-  Outcome Run(const std::string& tool, const std::string& arguments) {
-    const std::string command = "cd '" + dir_.string() + "' && '" + std::string(SLUICE_BINARY_DIR) + "/bin/" + tool +
-                                "' " + arguments + " 2>&1";
-    Outcome outcome;
-    FILE* pipe = popen(command.c_str(), "r");
-    std::array<char, 4096> buffer;
-    for (size_t n; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-      outcome.out.append(buffer.data(), n);
-    }
-    const int status = pclose(pipe);
-    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return outcome;
   }
 
   void WriteF32(const std::string& name, const std::vector<int64_t>& shape, const std::vector<float>& values) {
@@ -71,8 +37,6 @@ class Tools : public testing::Test {
     pb.append(reinterpret_cast<const char*>(values.data()), values.size() * 4);
     Write(path, {pb.begin(), pb.end()});
   }
-
-  std::filesystem::path dir_;
 };
 
 TEST_F(Tools, RunOnceWritesOutputs) {

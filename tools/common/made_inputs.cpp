@@ -1,6 +1,7 @@
 #include "tools/common/made_inputs.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <random>
 
@@ -143,6 +144,26 @@ class Maker {
 };
 
 }  // namespace
+
+absl::StatusOr<Dims> ParseDims(const std::string& text) {
+  Dims dims;
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const std::string part = text.substr(at, end - at);
+    const size_t equals = std::min(part.find('='), part.size());
+    const char* first = part.data() + std::min(equals + 1, part.size());
+    const char* last = part.data() + part.size();
+    int64_t value = 0;
+    const auto [p, error] = std::from_chars(first, last, value);
+    if (equals == 0 || error != std::errc() || p != last || value < 0) {
+      return absl::InvalidArgumentError("--dims: '" + part + "' (give NAME=SIZE,NAME=SIZE)");
+    }
+    dims[part.substr(0, equals)] = value;
+    at = end + 1;
+  }
+  return dims;
+}
 
 int64_t TokenLimit(const exec::Model& model) {
   int64_t limit = 64;

@@ -20,6 +20,8 @@
 namespace sluice::tools {
 
 using Dims = std::map<std::string, int64_t>;  // by the names of the model's dimensions
+// What --dims takes: "batch=8,seq=128".
+absl::StatusOr<Dims> ParseDims(const std::string& text);
 
 struct MadeInputs {
   std::vector<std::vector<uint8_t>> data;

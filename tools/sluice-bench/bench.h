@@ -35,7 +35,6 @@ struct BenchOptions {
   int64_t prefill = 512;
 };
 
-absl::StatusOr<Dims> ParseDims(const std::string& text);
 absl::StatusOr<std::vector<int64_t>> ParseList(const std::string& text, const std::string& flag);
 
 // Each prints text or adds its field to the open JSON object.

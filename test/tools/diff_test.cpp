@@ -1,0 +1,179 @@
+// sluice-diff names the node of a planted wrong kernel, and no other.
+#include "tools/sluice-diff/diff.h"
+
+#include "gmock/gmock.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "test/tools/onnx_files.h"
+#include "test/tools/tool_fixture.h"
+
+namespace sluice::diff {
+namespace {
+
+using testing::HasSubstr;
+
+// MatMul → Softmax → MatMul → Tanh → MatMul: an error in one place reaches everything behind it.
+constexpr const char* kGraph = R"(g (float[n, 8] x) => (float[n, 8] y) {
+  a = MatMul(x, w0)
+  s = Softmax(a)
+  b = MatMul(s, w1)
+  t = Tanh(b)
+  y = MatMul(t, w2)
+})";
+
+class Diffs : public test::ToolFixture {
+ protected:
+  Diffs() {
+    onnx::ModelProto model = test::OnnxModel(kGraph);
+    for (int w = 0; w < 3; ++w) {
+      std::vector<float> values(64);
+      for (int i = 0; i < 64; ++i) {
+        values[i] = static_cast<float>((i * 37 + w * 11) % 17 - 8) / 8;
+      }
+      test::AddWeight(model, "w" + std::to_string(w), {8, 8}, values);
+    }
+    WriteText("model.onnx", model.SerializeAsString());
+    options_.model = Path("model.onnx");
+    options_.threads = 1;
+  }
+
+  DiffOptions options_;
+};
+
+// The kernel, whose first result is then off by 1 in 1000.
+template <const char* kName>
+const kernels::CpuKernel* OffByAThousandth() {
+  static const kernels::CpuKernel* real = kernels::FindCpuKernel(kName);
+  static kernels::CpuKernel wrong = *real;
+  wrong.run = [](const kernels::LaunchArgs& args) {
+    const absl::Status status = real->run(args);
+    float* out = args.outs[0].as<float>();
+    for (int64_t i = 0; i < args.outs[0].elements(); ++i) {
+      out[i] *= 1.001f;
+    }
+    return status;
+  };
+  return &wrong;
+}
+constexpr char kSoftmax[] = "softmax";
+constexpr char kLinear[] = "linear";
+
+TEST_F(Diffs, FindsNothingInARightModel) {
+  const absl::StatusOr<DiffReport> report = Diff(options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->ok());
+  EXPECT_TRUE(report->rows.empty());
+  EXPECT_EQ(report->compared, 5);
+  EXPECT_EQ(report->unmatched, 0);
+  ASSERT_EQ(report->outputs.size(), 1u);
+  EXPECT_EQ(report->outputs[0].name, "y");
+}
+
+TEST_F(Diffs, NamesTheNodeOfAWrongKernelAndNoOther) {
+  options_.find_kernel = [](const std::string& name) {
+    return name == kSoftmax ? OffByAThousandth<kSoftmax>() : kernels::FindCpuKernel(name);
+  };
+  const absl::StatusOr<DiffReport> report = Diff(options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_FALSE(report->ok());
+  ASSERT_EQ(report->rows.size(), 1u);
+  const Row& row = report->rows[0];
+  EXPECT_EQ(row.node, "Softmax_0");
+  EXPECT_EQ(row.kernel, "softmax");
+  EXPECT_EQ(row.sizes, (std::vector<int64_t>{3, 8}));
+  EXPECT_NEAR(row.deviation.max_rel, 1e-3, 1e-4);
+  EXPECT_GT(row.deviation.times_bound, 1);
+}
+
+TEST_F(Diffs, ListsEveryNodeOfAWrongKernelInTheirOrder) {
+  options_.find_kernel = [](const std::string& name) {
+    return name == kLinear ? OffByAThousandth<kLinear>() : kernels::FindCpuKernel(name);
+  };
+  const absl::StatusOr<DiffReport> report = Diff(options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  std::vector<std::string> nodes;
+  for (const Row& row : report->rows) {
+    nodes.push_back(row.node);
+  }
+  EXPECT_THAT(nodes, testing::ElementsAre("MatMul_0", "MatMul_1", "MatMul_2"));
+}
+
+TEST_F(Diffs, TheUsersBoundCounts) {
+  options_.find_kernel = [](const std::string& name) {
+    return name == kSoftmax ? OffByAThousandth<kSoftmax>() : kernels::FindCpuKernel(name);
+  };
+  options_.bound = {.rtol = 1e-2, .atol = 1e-6};
+  const absl::StatusOr<DiffReport> report = Diff(options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->ok());
+}
+
+TEST_F(Diffs, AWrongPhaseIsToldFromAWrongKernel) {
+  options_.after_raise = [](mlir::ModuleOp module) {
+    module.walk([](mlir::math::TanhOp tanh) {
+      mlir::OpBuilder builder(tanh);
+      tanh.replaceAllUsesWith(mlir::math::SinOp::create(builder, tanh.getLoc(), tanh.getOperand()).getResult());
+      tanh.erase();
+    });
+  };
+  const absl::StatusOr<DiffReport> report = Diff(options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->rows.size(), 1u);  // the kernels compute the changed graph well
+  EXPECT_EQ(report->rows[0].stage, "raise");
+  EXPECT_EQ(report->rows[0].node, "MatMul_2");  // the first unchanged op behind the change
+  ASSERT_EQ(report->outputs.size(), 2u);
+  EXPECT_EQ(report->outputs[0].against, "the graph as imported");
+  EXPECT_FALSE(report->outputs[0].deviation.ok());
+  EXPECT_TRUE(report->outputs[1].deviation.ok());
+}
+
+TEST_F(Diffs, TheToolMarksTheFirstAndExitsWith3) {
+  test::Outcome run = Run("sluice-diff", "model.onnx -q");
+  EXPECT_EQ(run.code, 0) << run.out;
+  EXPECT_THAT(run.out, HasSubstr("5 values compared, 0 copies, 0 launches without a value of the reference; 0 nodes"));
+  run = Run("sluice-diff", "model.onnx -q --rtol 0 --atol 0");
+  EXPECT_EQ(run.code, 3);
+  EXPECT_THAT(run.out, HasSubstr("\n-> kernel MatMul_0 "));
+  EXPECT_THAT(run.out, HasSubstr("sluice-diff: error: MatMul_0: the first node whose value differs"));
+  run = Run("sluice-diff", "model.onnx --json --dims n=2 --rtol 0 --atol 0");
+  EXPECT_EQ(run.code, 3);
+  EXPECT_THAT(run.out, HasSubstr(R"("ok":false,)"));
+  EXPECT_THAT(run.out, HasSubstr(R"("first":"MatMul_0","rows":[{"stage":"kernel","node":"MatMul_0",)"));
+  EXPECT_THAT(run.out, HasSubstr(R"("kernel":"linear","dtype":"f32","sizes":[2,8],)"));
+  run = Run("sluice-diff", "model.onnx --dims rows=2");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.out, HasSubstr("'rows' is no size of the model's inputs (they are n)"));
+  EXPECT_EQ(Run("sluice-diff", "model.onnx --target tpu").code, 2);
+  EXPECT_EQ(Run("sluice-diff", "nothing.onnx").code, 1);
+}
+
+// Real models: a decoder with its cache, a quantized one, sub-programs, convolutions.
+class RealModels : public testing::TestWithParam<const char*> {};
+
+TEST_P(RealModels, HaveNoDifference) {
+  const std::filesystem::path folder = std::filesystem::path(SLUICE_SOURCE_DIR) / "../shared/models" / GetParam();
+  if (!std::filesystem::exists(folder)) {
+    GTEST_SKIP() << folder << " is not there";
+  }
+  const absl::StatusOr<DiffReport> report =
+      Diff({.model = (folder / "model.onnx").string(), .test_data = (folder / "test_data_set_0").string()});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->ok());
+  for (const Row& row : report->rows) {
+    ADD_FAILURE() << row.stage << " " << row.node << " " << row.kernel << " " << row.deviation.times_bound << " "
+                  << row.deviation.why;
+  }
+  EXPECT_EQ(report->unmatched, 0);
+  EXPECT_GT(report->compared, 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shared, RealModels,
+                         testing::Values("llama-tiny-dynamo", "llama-tiny-genai-int4", "loop-if-torchscript",
+                                         "resnet18-small-dynamo"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace sluice::diff
