@@ -107,6 +107,23 @@ void checkOperators(const Model& model) {
   }
 }
 
+// Versions of ONNX's own domains that this build's schemas describe; other domains have no versions to check.
+void checkOpsets(const Model& model) {
+  const auto& ranges = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
+  for (const auto& import : model.proto.opset_import()) {
+    auto range = ranges.find(normalDomain(import.domain()).str());
+    if (range == ranges.end()) {
+      continue;
+    }
+    auto [first, last] = range->second;
+    if (import.version() < first || import.version() > last) {
+      fail("opset " + llvm::Twine(import.version()) + " of domain '" +
+           (import.domain().empty() ? "ai.onnx" : import.domain()) + "': this build knows " + llvm::Twine(first) +
+           " to " + llvm::Twine(last) + " (export the model for one of them)");
+    }
+  }
+}
+
 }  // namespace
 
 const onnx::FunctionProto* localFunction(const Model& model, const onnx::NodeProto& node) {
@@ -160,6 +177,7 @@ Tensor tensorOf(const Model& model, const onnx::TensorProto& tensor, TensorBuild
 }
 
 void checkModel(const Model& model) {
+  checkOpsets(model);
   checkOperators(model);
   static const Schemas schemas;
   try {

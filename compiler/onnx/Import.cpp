@@ -46,6 +46,12 @@ OwningOpRef<ModuleOp> importModel(MLIRContext& context, const ImportOptions& opt
   fail("its dimensions are related in circles");
 }
 
+// A fault of no node is the file's.
+void emitFileError(MLIRContext& context, const std::string& path, const std::string& message) {
+  bool named = StringRef(message).starts_with(path + ":");
+  emitError(UnknownLoc::get(&context), named ? message : path + ": " + message);
+}
+
 }  // namespace
 
 OwningOpRef<ModuleOp> importOnnx(MLIRContext& context, const ImportOptions& options) {
@@ -54,9 +60,13 @@ OwningOpRef<ModuleOp> importOnnx(MLIRContext& context, const ImportOptions& opti
   try {
     return importModel(context, options);
   } catch (const ImportError& error) {
-    emitError(error.loc.value_or(UnknownLoc::get(&context)), error.message);
+    if (error.loc) {
+      emitError(*error.loc, error.message);
+    } else {
+      emitFileError(context, options.path, error.message);
+    }
   } catch (const std::exception& error) {  // protobuf and the ONNX library
-    emitError(UnknownLoc::get(&context), std::string("the model cannot be imported: ") + error.what());
+    emitFileError(context, options.path, std::string("cannot be imported: ") + error.what());
   }
   return {};
 }
