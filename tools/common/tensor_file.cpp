@@ -56,6 +56,35 @@ void AppendInt32Data(std::vector<uint8_t>& out, DType dtype, int32_t value) {
   }
 }
 
+// Whether the field at hand is encoded as its kind is: protozero takes that for granted.
+bool HasItsWireType(const protozero::pbf_reader& reader) {
+  using Wire = protozero::pbf_wire_type;
+  const Wire wire = reader.wire_type();
+  switch (reader.tag()) {
+    case kDims:
+    case kInt32Data:
+    case kInt64Data:
+    case kUint64Data:
+      return wire == Wire::varint || wire == Wire::length_delimited;
+    case kFloatData:
+      return wire == Wire::fixed32 || wire == Wire::length_delimited;
+    case kDoubleData:
+      return wire == Wire::fixed64 || wire == Wire::length_delimited;
+    case kName:
+    case kRawData:
+      return wire == Wire::length_delimited;
+    case kDataType:
+    case kDataLocation:
+      return wire == Wire::varint;
+    default:
+      return true;
+  }
+}
+
+absl::Status NoTensorProto(const std::string& where) {
+  return absl::InvalidArgumentError(where + ": not a TensorProto (give a .pb file of ONNX test data, or .npy)");
+}
+
 absl::StatusOr<HostTensor> Parse(std::span<const uint8_t> bytes, const std::string& where) {
   HostTensor t;
   // The type decides how int32_data is read and may come after it, so it is looked for first.
@@ -72,6 +101,9 @@ absl::StatusOr<HostTensor> Parse(std::span<const uint8_t> bytes, const std::stri
   }
   protozero::pbf_reader r(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   while (r.next()) {
+    if (!HasItsWireType(r)) {
+      return NoTensorProto(where);
+    }
     switch (r.tag()) {
       case kDims:
         Numbers(
@@ -148,17 +180,19 @@ absl::StatusOr<HostTensor> ParseTensorProto(std::span<const uint8_t> bytes, cons
   try {  // protozero reports malformed bytes by throwing; nothing gets past here
     t = Parse(bytes, where);
   } catch (const std::exception&) {
-    return absl::InvalidArgumentError(where + ": not a TensorProto (give a .pb file of ONNX test data, or .npy)");
+    return NoTensorProto(where);
   }
   RETURN_IF_ERROR(t.status());
-  __int128 elements = 1;
+  int64_t elements = 1;
+  __int128 largest_stride = 1;  // an empty tensor has strides too
   for (int64_t size : t->sizes) {
-    elements *= size;
-    if (size < 0 || elements > (int64_t{1} << 48)) {
+    largest_stride *= std::max<int64_t>(size, 1);
+    if (size < 0 || largest_stride > (int64_t{1} << 48)) {
       return absl::InvalidArgumentError(where + ": a dimension is negative or too large");
     }
+    elements *= size;
   }
-  const int64_t bytes_needed = ByteSize(t->dtype, static_cast<int64_t>(elements));
+  const int64_t bytes_needed = ByteSize(t->dtype, elements);
   if (static_cast<int64_t>(t->data.size()) != bytes_needed) {
     return absl::DataLossError(
         absl::StrFormat("%s: the tensor has %d bytes of data, its sizes need %d", where, t->data.size(), bytes_needed));
