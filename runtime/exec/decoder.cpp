@@ -7,6 +7,7 @@
 
 #include "runtime/base/half.h"
 #include "runtime/exec/copy.h"
+#include "runtime/exec/memory_plan.h"
 
 namespace sluice::exec {
 namespace {
@@ -122,6 +123,8 @@ absl::Status Decoder::Fill(size_t input, int64_t fed, int64_t past) {
   }
   SetDenseStrides(t);
   const int64_t n = t.elements();
+  // Grows where plans and caches do: between two such steps nothing is allocated.
+  bytes_[input].reserve(static_cast<size_t>(ByteSize(port.dtype, batch_ * RoundUpSize(width))));
   bytes_[input].resize(static_cast<size_t>(ByteSize(port.dtype, n)));
   t.data = bytes_[input].data();
   const bool written = Write(port.dtype, bytes_[input].data(), n, [&](int64_t i) -> int64_t {
