@@ -195,14 +195,22 @@ double dot(const double* a, const double* b, int64_t n) {
   return sum;
 }
 
+// Row (expert, row) of a stack of matrices times x, plus its bias.
+double expertDot(const RefTensor& w, const RefTensor* bias, int64_t row, const double* x, int64_t n) {
+  return dot(w.f.data() + row * n, x, n) + (bias ? bias->f[row] : 0.0);
+}
+
 LogicalResult evalMoe(Operation* op, Frame& frame, Evaluator&) {
   auto moe = cast<nn::MoeOp>(op);
   const RefTensor& x = frame.of(moe.getX());
   const RefTensor& indices = frame.of(moe.getIndices());
   const RefTensor& weights = frame.of(moe.getWeights());
-  const RefTensor& gate = frame.of(moe.getWGate());
-  const RefTensor* up = frame.maybe(moe.getWUp());
-  const RefTensor& down = frame.of(moe.getWDown());
+  const RefTensor& gate = frame.of(moe.getGate());
+  const RefTensor& down = frame.of(moe.getDown());
+  const RefTensor* up = frame.maybe(moe.getUp());
+  const RefTensor* gateBias = frame.maybe(moe.getGateBias());
+  const RefTensor* upBias = frame.maybe(moe.getUpBias());
+  const RefTensor* downBias = frame.maybe(moe.getDownBias());
   int64_t tokens = x.sizes[0], d = x.sizes[1], top = indices.sizes[1], experts = gate.sizes[0], f = gate.sizes[1];
   RefTensor y = RefTensor::make(resultElement(op), x.sizes);
   std::vector<double> hidden(f);
@@ -214,11 +222,11 @@ LogicalResult evalMoe(Operation* op, Frame& frame, Evaluator&) {
         return op->emitOpError("token ") << t << " chooses expert " << e << " of " << experts;
       }
       for (int64_t i = 0; i < f; ++i) {
-        hidden[i] = activate(moe.getActivation(), dot(row, gate.f.data() + (e * f + i) * d, d));
-        hidden[i] *= up ? dot(row, up->f.data() + (e * f + i) * d, d) : 1.0;
+        hidden[i] = activate(moe.getActivation(), expertDot(gate, gateBias, e * f + i, row, d));
+        hidden[i] *= up ? expertDot(*up, upBias, e * f + i, row, d) : 1.0;
       }
       for (int64_t o = 0; o < d; ++o) {
-        y.f[t * d + o] += weights.f[t * top + p] * dot(hidden.data(), down.f.data() + (e * d + o) * f, f);
+        y.f[t * d + o] += weights.f[t * top + p] * expertDot(down, downBias, e * d + o, hidden.data(), f);
       }
     }
   }

@@ -1,11 +1,39 @@
 // Sizes of contractions and convolutions.
 #include "dialects/nn/NNDialect.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::nn;
 
 OperandRole LinearOp::getOperandRole(unsigned index) {
   return index == 1 ? OperandRole::Weight : OperandRole::Activation;
+}
+
+OperandRole MoeOp::getOperandRole(unsigned index) {
+  // x, indices, weights; then what the experts are made of.
+  return index == 1 ? OperandRole::Exact : index < 3 ? OperandRole::Activation : OperandRole::Weight;
+}
+
+LogicalResult MoeOp::verify() {
+  if (!llvm::is_contained({"silu", "gelu", "gelu_tanh", "relu"}, getActivation())) {
+    return emitOpError("activation \"") << getActivation() << "\" is none of silu, gelu, gelu_tanh, relu";
+  }
+  if (getUpBias() && !getUp()) {
+    return emitOpError("has a bias of up but no up");
+  }
+  ArrayRef<int64_t> gate = cast<RankedTensorType>(getGate().getType()).getShape();
+  ArrayRef<int64_t> down = cast<RankedTensorType>(getDown().getType()).getShape();
+  auto check = [&](StringRef name, Value operand, ArrayRef<int64_t> expected) -> LogicalResult {
+    if (operand && failed(verifyCompatibleShape(cast<RankedTensorType>(operand.getType()).getShape(), expected))) {
+      auto expectedType = RankedTensorType::get(expected, getElementTypeOrSelf(operand.getType()));
+      return emitOpError(name) << " is " << operand.getType() << ", gate and down need " << expectedType;
+    }
+    return success();
+  };
+  return success(succeeded(check("up", getUp(), gate)) &&
+                 succeeded(check("bias of gate", getGateBias(), gate.take_front(2))) &&
+                 succeeded(check("bias of up", getUpBias(), gate.take_front(2))) &&
+                 succeeded(check("bias of down", getDownBias(), down.take_front(2))));
 }
 
 namespace {

@@ -67,20 +67,36 @@ def NN_ConvTransposeOp : NN_SizedOp<"conv_transpose", [NN_Kernel]> {
   }];
 }
 
-def NN_MoeOp : NN_LoopSpecOp<"moe", "td,tp,tp->td", [NN_Kernel]> {
+def NN_MoeOp : NN_LoopSpecOp<"moe", "td,tp,tp,efd,edf->td", [NN_Kernel, AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<NN_PrecisionOpInterface, ["getOperandRole"]>]> {
   let summary = "Mixture of experts: each token through its chosen feed-forward experts.";
   let description = [{
-    x [t, d]; indices [t, p] i64; weights [t, p]; w_gate [e, f, d]; optional w_up [e, f, d]; w_down [e, d, f] →
-    `Σ_p weights[t,p] · down_e(act(gate_e x) · up_e x)` with e = indices[t, p]. Routing (scores, top-k, renormalising)
-    stays outside.
+    `result[t] = Σ_p weights[t, p] · down_e(act(gate_e x[t]) · up_e x[t])` with e = indices[t, p]. Routing (scores, top-k,
+    groups, renormalising) stays outside and gives `indices` and `weights` [t, p].
+
+    - `gate` [e, f, d], `down` [e, d, f], and `up` [e, f, d] when the experts are gated: weight expressions, experts first,
+      then output features;
+    - `gate_bias`, `up_bias` [e, f], `down_bias` [e, d]: added to the product of their name;
+    - `activation`: "silu", "gelu", "gelu_tanh" or "relu".
+
+    Indices are within [0, e). `acc` is the accumulate type; absent until the precision phase.
+
+    ```mlir
+    %y = nn.moe %x, %indices, %weights gate %g up %u down %d activation "silu"
+        : (tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>, tensor<4x16x8xf32>)
+        -> tensor<?x8xf32>
+    ```
   }];
-  let arguments = (ins NN_Tensor:$x, NN_IndexTensor:$indices, NN_Tensor:$weights, NN_Tensor:$w_gate,
-      Optional<NN_Tensor>:$w_up, NN_Tensor:$w_down, StrAttr:$activation);
-  let results = (outs NN_Tensor:$result);
+  let arguments = (ins NN_FloatTensor:$x, NN_IndexTensor:$indices, NN_FloatTensor:$weights, NN_FloatTensor:$gate,
+      NN_FloatTensor:$down, Optional<NN_FloatTensor>:$up, Optional<NN_FloatTensor>:$gate_bias,
+      Optional<NN_FloatTensor>:$up_bias, Optional<NN_FloatTensor>:$down_bias, StrAttr:$activation,
+      OptionalAttr<TypeAttr>:$acc);
+  let results = (outs NN_FloatTensor:$result);
   let assemblyFormat = [{
-    $x `,` $indices `,` $weights `gate` $w_gate (`up` $w_up^)? `down` $w_down `activation` $activation attr-dict
-    `:` functional-type(operands, results)
+    $x `,` $indices `,` $weights `gate` $gate (`bias` $gate_bias^)? (`up` $up^ (`bias` $up_bias^)?)? `down` $down
+    (`bias` $down_bias^)? `activation` $activation (`acc` $acc^)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasVerifier = 1;
 }
 
 #endif

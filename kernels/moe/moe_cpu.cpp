@@ -1,4 +1,5 @@
-// nn.moe: each token through its chosen experts: Σ_p weights[t, p] · down_e(act(gate_e x) · up_e x), e = indices[t, p].
+// nn.moe: each token through its chosen experts: Σ_p weights[t, p] · down_e(act(gate_e x) · up_e x), e = indices[t, p];
+// a bias may follow each product.
 // Tokens are sorted by expert, so that an expert's weights are read once for all its tokens, and only chosen experts
 // are read at all.
 #include "kernels/common/levels.h"
@@ -105,7 +106,7 @@ class Moe {
       ForEachTask(m_.f, 2 * m_.d, [this](int64_t group, int64_t col, int64_t n) { Hidden(group, col, n); });
       ForEachTask(m_.d, m_.f, [this](int64_t group, int64_t col, int64_t n) {
         const int64_t row = b_.begins[group];
-        Product(m_.down, (b_.groups[group] * m_.d + col) * m_.f, b_.hidden + row * m_.f, m_.f, Rows(group), n,
+        Product(m_.down, m_.down_bias, b_.groups[group] * m_.d + col, b_.hidden + row * m_.f, m_.f, Rows(group), n,
                 b_.out + row * m_.d + col, m_.d);
       });
       Combine();
@@ -159,31 +160,40 @@ class Moe {
     });
   }
 
-  // out[rows][n] = x[rows][k] · w[n][k]ᵀ, w from element `at` on.
-  static void Product(const Tensor& w, int64_t at, const float* x, int64_t k, int64_t rows, int64_t n, float* out,
-                      int64_t out_row) {
+  // out[rows][n] = x[rows][k] · w[n][k]ᵀ + bias[n], both from row `first` of all experts' rows on; n ≤ kCols.
+  static void Product(const Tensor& w, const Tensor* bias, int64_t first, const float* x, int64_t k, int64_t rows,
+                      int64_t n, float* out, int64_t out_row) {
     for (int64_t row = 0; row < rows; row += kRows) {
       const DotArgs args = {.x = x + row * k,
                             .x_row = k,
-                            .w = w.as<const uint8_t>() + ByteSize(w.dtype, at),
+                            .w = w.as<const uint8_t>() + ByteSize(w.dtype, first * k),
                             .w_row = k,
                             .k = k,
                             .out = out + row * out_row,
                             .out_row = out_row};
       Gemm().dot(WTypeOf(w.dtype), static_cast<int>(std::min(kRows, rows - row)), static_cast<int>(n), args);
     }
+    if (bias != nullptr) {
+      float b[kCols];
+      ToF32(bias->as<const uint8_t>() + ByteSize(bias->dtype, first), bias->dtype, 1, n, b);
+      for (int64_t row = 0; row < rows; ++row) {
+        for (int64_t i = 0; i < n; ++i) {
+          out[row * out_row + i] += b[i];
+        }
+      }
+    }
   }
 
   // Columns [col, col + n) of act(gate x) · up x for one expert's rows.
   void Hidden(int64_t group, int64_t col, int64_t n) {
-    const int64_t at = (b_.groups[group] * m_.f + col) * m_.d, end = b_.begins[group + 1];
+    const int64_t first = b_.groups[group] * m_.f + col, end = b_.begins[group + 1];
     float up[kRows * kCols];
     for (int64_t row = b_.begins[group]; row < end; row += kRows) {
       const int64_t rows = std::min(kRows, end - row);
       float* hidden = b_.hidden + row * m_.f + col;
-      Product(m_.gate, at, b_.x + row * m_.d, m_.d, rows, n, hidden, m_.f);
+      Product(m_.gate, m_.gate_bias, first, b_.x + row * m_.d, m_.d, rows, n, hidden, m_.f);
       if (m_.up != nullptr) {
-        Product(*m_.up, at, b_.x + row * m_.d, m_.d, rows, n, up, kCols);
+        Product(*m_.up, m_.up_bias, first, b_.x + row * m_.d, m_.d, rows, n, up, kCols);
       }
       for (int64_t r = 0; r < rows; ++r) {
         ActivateArray(hidden + r * m_.f, n, activation_);

@@ -3,10 +3,11 @@
 namespace sluice::kernels {
 namespace {
 
-double Dot(const double* a, const double* b, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    sum += a[i] * b[i];
+// Row `row` of a stack of matrices [e, n, k], counted over all experts, times x; plus its bias.
+double Product(const Tensor& w, const Tensor* bias, int64_t row, const double* x, int64_t k) {
+  double sum = bias == nullptr ? 0 : bias->as<const double>()[row];
+  for (int64_t i = 0; i < k; ++i) {
+    sum += w.as<const double>()[row * k + i] * x[i];
   }
   return sum;
 }
@@ -22,13 +23,12 @@ void MoePlain(const MoeProblem& m, MoeActivation activation, double* hidden, dou
       for (int64_t choice = 0; choice < m.p; ++choice) {
         const int64_t expert = m.Expert(token, choice);
         const double weight = m.weights.as<const double>()[token * m.p + choice];
-        for (int64_t i = 0; i < m.f; ++i) {
-          const int64_t row = (expert * m.f + i) * m.d;
-          h[i] = Activate(Dot(m.gate.as<const double>() + row, x, m.d), activation);
-          h[i] *= m.up == nullptr ? 1 : Dot(m.up->as<const double>() + row, x, m.d);
+        for (int64_t i = expert * m.f; i < (expert + 1) * m.f; ++i) {
+          const double up = m.up == nullptr ? 1 : Product(*m.up, m.up_bias, i, x, m.d);
+          h[i - expert * m.f] = Activate(Product(m.gate, m.gate_bias, i, x, m.d), activation) * up;
         }
         for (int64_t i = 0; i < m.d; ++i) {
-          out[token * m.d + i] += weight * Dot(m.down.as<const double>() + (expert * m.d + i) * m.f, h, m.f);
+          out[token * m.d + i] += weight * Product(m.down, m.down_bias, expert * m.d + i, h, m.f);
         }
       }
     }

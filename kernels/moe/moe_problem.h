@@ -11,12 +11,13 @@ namespace sluice::kernels {
 enum class MoeActivation { kSilu, kGelu, kGeluTanh, kRelu };
 
 struct MoeProblem {
-  const Tensor& x;        // [t, d]
-  const Tensor& indices;  // [t, p]
-  const Tensor& weights;  // [t, p]
-  const Tensor& gate;     // [e, f, d]
-  const Tensor* up;       // [e, f, d] or null
-  const Tensor& down;     // [e, d, f]
+  const Tensor& x;                                // [t, d]
+  const Tensor& indices;                          // [t, p]
+  const Tensor& weights;                          // [t, p]
+  const Tensor& gate;                             // [e, f, d]
+  const Tensor& down;                             // [e, d, f]
+  const Tensor* up;                               // [e, f, d] or null
+  const Tensor *gate_bias, *up_bias, *down_bias;  // [e, f], [e, f], [e, d] or null
   int64_t t, p, d, e, f;
 
   explicit MoeProblem(std::span<const Tensor> ins)
@@ -24,8 +25,11 @@ struct MoeProblem {
         indices(ins[1]),
         weights(ins[2]),
         gate(ins[3]),
-        up(Optional(ins, 4)),
-        down(ins[5]),
+        down(ins[4]),
+        up(Optional(ins, 5)),
+        gate_bias(Optional(ins, 6)),
+        up_bias(Optional(ins, 7)),
+        down_bias(Optional(ins, 8)),
         t(x.sizes[0]),
         p(indices.sizes[1]),
         d(x.sizes[1]),

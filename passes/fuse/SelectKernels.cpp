@@ -56,9 +56,6 @@ SmallVector<Value> slotsOf(Operation* op) {
   auto segments = op->getAttrOfType<DenseI32ArrayAttr>("operandSegmentSizes");
   if (!segments) {
     slots.append(op->operand_begin(), op->operand_end());
-    if (auto moe = dyn_cast<nn::MoeOp>(op); moe && !moe.getWUp()) {
-      slots.insert(slots.end() - 1, Value());
-    }
     return slots;
   }
   unsigned next = 0;

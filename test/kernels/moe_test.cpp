@@ -21,19 +21,30 @@ double Act(double v, const std::string& name) {
 }
 
 struct Operands {
-  HostTensor x, indices, weights, gate, up, down;
-  std::vector<HostTensor> list() const { return {x, indices, weights, gate, up, down}; }
+  HostTensor x, indices, weights, gate, down, up, gate_bias, up_bias, down_bias;
+  std::vector<HostTensor> list() const { return {x, indices, weights, gate, down, up, gate_bias, up_bias, down_bias}; }
 };
 
-Operands Make(DType t, int64_t tokens, int64_t p, int64_t d, int64_t e, int64_t f, bool up,
+enum class Form { kPlain, kGated, kGatedBiased };
+
+Operands Make(DType t, int64_t tokens, int64_t p, int64_t d, int64_t e, int64_t f, Form form,
               DType weights = DType::kF32) {
+  const bool up = form != Form::kPlain, bias = form == Form::kGatedBiased;
+  const auto random = [&](bool present, std::vector<int64_t> sizes, int seed) {
+    return present ? HostTensor::Random(t, std::move(sizes), seed, -0.5, 0.5) : HostTensor();
+  };
   return {HostTensor::Random(t, {tokens, d}, 1),
           HostTensor::Random(DType::kI64, {tokens, p}, 2, 0, static_cast<double>(e) - 2),  // the last is never chosen
           HostTensor::Random(t == DType::kF64 ? t : weights, {tokens, p}, 3),
-          HostTensor::Random(t, {e, f, d}, 4, -0.5, 0.5),
-          up ? HostTensor::Random(t, {e, f, d}, 5, -0.5, 0.5) : HostTensor(),
-          HostTensor::Random(t, {e, d, f}, 6, -0.5, 0.5)};
+          random(true, {e, f, d}, 4),
+          random(true, {e, d, f}, 6),
+          random(up, {e, f, d}, 5),
+          random(bias, {e, f}, 7),
+          random(bias, {e, f}, 8),
+          random(bias, {e, d}, 9)};
 }
+
+double BiasOr0(const HostTensor& bias, int64_t e, int64_t i) { return bias.view().present() ? bias({e, i}) : 0; }
 
 std::vector<double> Naive(const Operands& o, const std::string& act) {
   const int64_t tokens = o.x.view().sizes[0], d = o.x.view().sizes[1], f = o.gate.view().sizes[1];
@@ -43,7 +54,7 @@ std::vector<double> Naive(const Operands& o, const std::string& act) {
       const int64_t e = static_cast<int64_t>(o.indices({t, c}));
       std::vector<double> hidden(f);
       for (int64_t i = 0; i < f; ++i) {
-        double gate = 0, up = 0;
+        double gate = BiasOr0(o.gate_bias, e, i), up = BiasOr0(o.up_bias, e, i);
         for (int64_t k = 0; k < d; ++k) {
           gate += o.gate({e, i, k}) * o.x({t, k});
           up += o.up.view().present() ? o.up({e, i, k}) * o.x({t, k}) : 0;
@@ -51,9 +62,11 @@ std::vector<double> Naive(const Operands& o, const std::string& act) {
         hidden[i] = Act(gate, act) * (o.up.view().present() ? up : 1);
       }
       for (int64_t i = 0; i < d; ++i) {
+        double down = BiasOr0(o.down_bias, e, i);
         for (int64_t k = 0; k < f; ++k) {
-          out[t * d + i] += o.weights({t, c}) * o.down({e, i, k}) * hidden[k];
+          down += o.down({e, i, k}) * hidden[k];
         }
+        out[t * d + i] += o.weights({t, c}) * down;
       }
     }
   }
@@ -63,12 +76,13 @@ std::vector<double> Naive(const Operands& o, const std::string& act) {
 TEST(Moe, EqualsFormula) {
   for (DType t : {DType::kF32, DType::kF16, DType::kBF16, DType::kF64}) {
     for (const std::string act : {"silu", "gelu", "gelu_tanh", "relu"}) {
-      for (bool up : {true, false}) {
+      for (Form form : {Form::kPlain, Form::kGated, Form::kGatedBiased}) {
         for (int64_t tokens : {0, 1, 7, 300}) {
           if (tokens == 300 && (t != DType::kF32 || act != "silu")) {
             continue;
           }
-          const Operands o = Make(t, tokens, 3, 19, 6, 37, up, act == "relu" && t != DType::kF32 ? t : DType::kF32);
+          const DType weights = act == "relu" && t != DType::kF32 ? t : DType::kF32;
+          const Operands o = Make(t, tokens, 3, 19, 6, 61, form, weights);
           const HostTensor y(t, {tokens, 19});
           ASSERT_TRUE(Launch(*FindCpuKernel("moe"), {{"activation", act}}, o.list(), {y}, 3).ok());
           const std::vector<double> want = Naive(o, act);
@@ -83,7 +97,7 @@ TEST(Moe, EqualsFormula) {
 }
 
 TEST(Moe, UnchosenExpertsAreNotRead) {
-  Operands o = Make(DType::kF32, 4, 2, 8, 5, 8, true);
+  Operands o = Make(DType::kF32, 4, 2, 8, 5, 8, Form::kGated);
   for (int64_t i = 4 * 64; i < 5 * 64; ++i) {
     o.gate.Set(i, NAN);
     o.up.Set(i, NAN);
@@ -96,25 +110,30 @@ TEST(Moe, UnchosenExpertsAreNotRead) {
   }
 }
 
+// Bit for bit, alone or among others, whatever experts the others chose and however many threads compute.
 TEST(Moe, TokensDoNotDependOnTheBatch) {
-  const Operands o = Make(DType::kF32, 270, 2, 40, 4, 70, true);
-  const HostTensor y(DType::kF32, {270, 40});
-  ASSERT_TRUE(Launch(*FindCpuKernel("moe"), {{"activation", "silu"}}, o.list(), {y}, 4).ok());
-  for (int64_t t : {0, 100, 255, 256, 269}) {
-    Operands one = o;
-    one.x = o.x.Slice(0, t, 1);
-    one.indices = o.indices.Slice(0, t, 1);
-    one.weights = o.weights.Slice(0, t, 1);
-    const HostTensor z(DType::kF32, {1, 40});
-    ASSERT_TRUE(Launch(*FindCpuKernel("moe"), {{"activation", "silu"}}, one.list(), {z}).ok());
-    for (int64_t i = 0; i < 40; ++i) {
-      ASSERT_EQ(z.Get(i), y({t, i}));
+  for (DType t : {DType::kF32, DType::kBF16, DType::kF64}) {
+    const Operands o = Make(t, 270, 2, 40, 4, 70, Form::kGatedBiased);
+    const HostTensor y(t, {270, 40});
+    ASSERT_TRUE(Launch(*FindCpuKernel("moe"), {{"activation", "silu"}}, o.list(), {y}, 4).ok());
+    for (auto [begin, size] : {std::pair<int64_t, int64_t>{0, 1}, {100, 1}, {250, 20}, {256, 1}, {3, 70}}) {
+      Operands part = o;
+      part.x = o.x.Slice(0, begin, size);
+      part.indices = o.indices.Slice(0, begin, size);
+      part.weights = o.weights.Slice(0, begin, size);
+      const HostTensor z(t, {size, 40});
+      ASSERT_TRUE(Launch(*FindCpuKernel("moe"), {{"activation", "silu"}}, part.list(), {z}).ok());
+      for (int64_t row = 0; row < size; ++row) {
+        for (int64_t i = 0; i < 40; ++i) {
+          ASSERT_EQ(z({row, i}), y({begin + row, i})) << Name(t) << " token " << begin + row;
+        }
+      }
     }
   }
 }
 
 TEST(Moe, BadExpertAndActivation) {
-  Operands o = Make(DType::kF32, 2, 2, 4, 3, 4, true);
+  Operands o = Make(DType::kF32, 2, 2, 4, 3, 4, Form::kGated);
   const HostTensor y(DType::kF32, {2, 4});
   EXPECT_FALSE(Launch(*FindCpuKernel("moe"), {{"activation", "swish"}}, o.list(), {y}).ok());
   o.indices.Set(3, 3);
