@@ -118,28 +118,6 @@ bool isConversion(Operation* op) {
              arith::CmpIOp, arith::CmpFOp, arith::AndIOp, arith::OrIOp, arith::XOrIOp>(op);
 }
 
-bool isWeightExpr(Value value) {
-  Operation* op = value.getDefiningOp();
-  if (!op) {
-    return false;
-  }
-  if (isa<nn::WeightOp>(op)) {
-    return true;
-  }
-  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
-    return slice.getOffsets().empty() && slice.getSizes().empty() && isWeightExpr(slice.getSource());
-  }
-  if (isa<nn::ReshapeOp, linalg::TransposeOp, tensor::BitcastOp, arith::ExtFOp, arith::TruncFOp>(op)) {
-    return cast<RankedTensorType>(value.getType()).hasStaticShape() && isWeightExpr(op->getOperand(0));
-  }
-  if (isa<tensor::ConcatOp, nn::DequantizeOp>(op)) {
-    auto constant = [](Value operand) { return operand.getDefiningOp<arith::ConstantOp>() != nullptr; };
-    return llvm::any_of(op->getOperands(), isWeightExpr) &&
-           llvm::all_of(op->getOperands(), [&](Value v) { return constant(v) || isWeightExpr(v); });
-  }
-  return false;
-}
-
 //===-- How an Index op reads its source
 //---------------------------------------------------------------------------===//
 

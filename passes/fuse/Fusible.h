@@ -3,6 +3,7 @@
 #define SLUICE_PASSES_FUSE_FUSIBLE_H_
 
 #include "dialects/nn/SizeAnalysis.h"
+#include "dialects/nn/WeightExpr.h"
 #include "mlir/IR/Operation.h"
 
 namespace mlir::sluice::fuse {
@@ -24,8 +25,7 @@ bool isHeavy(Operation* op);
 // Compute that costs less than a store and a load: repeated in each kernel that wants it.
 bool isConversion(Operation* op);
 
-// Made from weights and constants alone, by ops that a pack expression has: computed while the artifact is written.
-bool isWeightExpr(Value value);
+using nn::isWeightExpr;
 
 // How a value is read from inside a loop nest: per dimension of the value, offset + Σ coef[i] · loop i.
 struct LinearIndex {
