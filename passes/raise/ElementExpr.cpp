@@ -168,9 +168,29 @@ Expr ElementExpr::element(Value value, Indices indices) {
   return result;
 }
 
+// How many positions there are to choose from, for ops whose elements are positions.
+std::optional<Poly> ElementExpr::positions(Value value, const Indices& indices) {
+  using Result = std::optional<Poly>;
+  Operation* op = value.getDefiningOp();
+  if (!op) {
+    return std::nullopt;
+  }
+  return TypeSwitch<Operation*, Result>(op)
+      .Case([&](nn::NonzeroOp nonzero) -> Result {
+        auto dim = indices[0]->kind == Node::kNumber ? indices[0]->poly.constant() : std::nullopt;
+        return dim ? Result(size(nonzero.getX(), static_cast<unsigned>(*dim))) : std::nullopt;
+      })
+      .Case([&](nn::TopKOp top) {
+        return value == top.getIndices() ? Result(size(top.getX(), top.getAxis())) : std::nullopt;
+      })
+      .Case([&](nn::ArgReduceOp arg) { return Result(size(arg.getX(), arg.getAxis())); })
+      .Default([](Operation*) -> Result { return std::nullopt; });
+}
+
 Expr ElementExpr::unknown(Value value, const Indices& indices) {
   Type type = getElementTypeOrSelf(value.getType());
-  return type.isInteger(1) ? context_.fact(value, indices) : context_.element(value, indices, type.isIntOrIndex());
+  return type.isInteger(1) ? context_.fact(value, indices)
+                           : context_.element(value, indices, type.isIntOrIndex(), positions(value, indices));
 }
 
 std::optional<Expr> ElementExpr::constant(DenseElementsAttr data, const Indices& indices) {

@@ -46,6 +46,7 @@ class ElementExpr {
  private:
   Expr compute(Value value, const Indices& indices);
   Expr unknown(Value value, const Indices& indices);
+  std::optional<Poly> positions(Value value, const Indices& indices);
   std::optional<Expr> elementwise(Operation* op, const Indices& indices);
   std::optional<Expr> arithmetic(Operation* op, ArrayRef<Expr> operands);
   std::optional<Expr> conversion(Operation* op, Expr x);

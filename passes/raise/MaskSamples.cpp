@@ -24,20 +24,24 @@ class Sample {
     }
     const Atom& atom = x_.atom(id);
     double value = 0;
+    auto within = [&](uint64_t number) {
+      auto extent = static_cast<int64_t>(x_.evaluate(*atom.extent, std::ref(*this)));
+      empty_ |= extent <= 0;
+      return extent <= 0 ? 0.0 : static_cast<double>(number % extent);
+    };
     if (atom.kind == Atom::kSymbol) {
       value = static_cast<double>(random_() % (seed_ % 4 == 0 ? 6000 : 7));
     } else if (atom.kind == Atom::kIndex) {
-      auto extent = static_cast<int64_t>(x_.evaluate(atom.extent, std::ref(*this)));
-      empty_ |= extent <= 0;
-      value = extent <= 0 ? 0 : static_cast<double>(random_() % extent);
+      value = within(random_());
     } else {
       uint64_t hash = mix(seed_, x_.family(id));
       for (Expr arg : atom.args) {
         hash = mix(hash, static_cast<uint64_t>(static_cast<int64_t>(x_.evaluate(arg, std::ref(*this)))));
       }
       // Mostly zeros and ones, as padding is.
-      value = atom.whole ? static_cast<double>(hash % 5 < 4 ? hash % 2 : hash % 7)
-                         : static_cast<double>(hash % 1000) / 250 - 2;
+      value = atom.extent  ? within(hash)
+              : atom.whole ? static_cast<double>(hash % 5 < 4 ? hash % 2 : hash % 7)
+                           : static_cast<double>(hash % 1000) / 250 - 2;
     }
     values_[id] = value;
     return value;

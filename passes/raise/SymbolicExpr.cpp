@@ -32,7 +32,8 @@ unsigned ExprContext::uniqueAtom(Atom atom) {
     ids.push_back(arg->id);
   }
   auto [it, inserted] = atomIds_.try_emplace(
-      {atom.kind, atom.name, atom.value.getAsOpaquePointer(), std::move(ids), atom.extent.terms}, atoms_.size());
+      {atom.kind, atom.name, atom.value.getAsOpaquePointer(), std::move(ids), atom.extent.value_or(Poly()).terms},
+      atoms_.size());
   if (inserted) {
     auto family = std::pair(atom.value.getAsOpaquePointer(), atom.name);
     families_.push_back(familyIds_.try_emplace(family, atoms_.size()).first->second);
@@ -57,9 +58,12 @@ Expr ExprContext::symbol(const std::string& name) {
   return number(Poly::atom(uniqueAtom({.kind = Atom::kSymbol, .name = name})));
 }
 
-Expr ExprContext::element(Value value, std::vector<Expr> indices, bool whole) {
-  return number(
-      Poly::atom(uniqueAtom({.kind = Atom::kElement, .value = value, .args = std::move(indices), .whole = whole})));
+Expr ExprContext::element(Value value, std::vector<Expr> indices, bool whole, std::optional<Poly> extent) {
+  return number(Poly::atom(uniqueAtom({.kind = Atom::kElement,
+                                       .value = value,
+                                       .args = std::move(indices),
+                                       .extent = std::move(extent),
+                                       .whole = whole})));
 }
 
 Expr ExprContext::opaque(const std::string& name, std::vector<Expr> args, bool whole) {

@@ -61,7 +61,7 @@ struct Atom {
   enum Kind {
     kIndex,     // 0 <= it < extent
     kSymbol,    // a size: >= 0
-    kElement,   // element `args` of `value`
+    kElement,   // element `args` of `value`; 0 <= it < extent when an extent is given
     kFloorDiv,  // floor(args[0] / args[1]), both polynomials, args[1] > 0
     kOpaque     // `name` applied to args
   };
@@ -69,7 +69,7 @@ struct Atom {
   std::string name;
   Value value;
   std::vector<Expr> args;
-  Poly extent;
+  std::optional<Poly> extent;
   bool whole = true;
 };
 
@@ -102,7 +102,7 @@ class ExprContext {
   Expr constant(double value) { return number(Poly(value)); }
   Expr index(const std::string& name, const Poly& extent);
   Expr symbol(const std::string& name);
-  Expr element(Value value, std::vector<Expr> indices, bool whole);
+  Expr element(Value value, std::vector<Expr> indices, bool whole, std::optional<Poly> extent = std::nullopt);
   Expr opaque(const std::string& name, std::vector<Expr> args, bool whole);
   Expr add(Expr a, Expr b);
   Expr sub(Expr a, Expr b);

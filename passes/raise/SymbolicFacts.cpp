@@ -29,7 +29,7 @@ bool Facts::admits(const std::function<double(unsigned)>& atoms) const {
 
 bool Facts::nonNegative(unsigned id) const {
   const Atom& atom = context_.atom(id);
-  return atom.kind == Atom::kIndex || atom.kind == Atom::kSymbol ||
+  return atom.extent || atom.kind == Atom::kSymbol ||
          (atom.kind == Atom::kElement && llvm::is_contained(binary_, atom.value));
 }
 
@@ -39,8 +39,8 @@ void Facts::factsOfAtom(unsigned id, std::vector<Poly>& polys) {
   if (nonNegative(id)) {
     polys.push_back(Poly(0) - x);
   }
-  if (atom.kind == Atom::kIndex) {
-    polys.push_back(x - atom.extent + Poly(1));
+  if (atom.extent) {
+    polys.push_back(x - *atom.extent + Poly(1));
   } else if (atom.kind == Atom::kElement && llvm::is_contained(binary_, atom.value)) {
     polys.push_back(x - Poly(1));
   } else if (atom.kind == Atom::kFloorDiv) {
