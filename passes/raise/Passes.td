@@ -30,6 +30,23 @@ def RaiseRopePass : Pass<"sluice-raise-rope", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def RaiseMoePass : Pass<"sluice-raise-moe", "::mlir::ModuleOp"> {
+  let summary = "Raises written-out mixtures of experts to nn.moe.";
+  let description = [{
+    Routing (scores, top-k, groups, renormalising) stays; what the chosen experts compute becomes one op, and the matrices of all
+    experts one weight expression each.
+
+    Input, gathered: `reduce(mulf(%w, expert(%x)))` over choices, with matrices `nn.gather_nd %stack, %indices`.
+    Input, unrolled: for each expert, the rows of `nn.nonzero(%indices == e)` through its linears, scaled and scattered onto the
+    sum of those before.
+    Output: `nn.moe %x, %indices, %w gate %g up %u down %d activation "silu"`.
+
+    Refuses, with a remark, mixtures where an expert is missing or other than the rest, rows that are not read and scaled by
+    their own token and choice, and sums that do not start from zero.
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def RaiseAttentionPass : Pass<"sluice-raise-attention", "::mlir::ModuleOp"> {
   let summary = "Raises written-out attention to nn.attention and gives attention its real pattern.";
   let description = [{

@@ -13,6 +13,7 @@ void buildRaisePipeline(OpPassManager& pm) {
   //--- Token ops: independent of each other, before attention so that its operands end at them.
   pm.addPass(createRaiseNormPass());
   pm.addPass(createRaiseRopePass());
+  pm.addPass(createRaiseMoePass());
 
   //--- Attention: norms and ropes end the way up from its operands.  Dead scores must not be matched twice after it.
   pm.addPass(createRaiseAttentionPass());
