@@ -322,7 +322,7 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection& tables) {
 //-----------------------------------------------------------------------------------------------===//
 
 LogicalResult ProgramOp::verify() {
-  // Ports of one direction come in order; that is how calls name them.
+  // The records an artifact has.
   for (Operation& op : getBody().front()) {
     if (!isa<BufferOp, PortOp, ViewOp, LaunchOp, IfOp, LoopOp, PackOp>(op)) {
       return op.emitOpError("is not an op of a program");

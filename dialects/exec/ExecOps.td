@@ -108,6 +108,11 @@ def Exec_KernelOp : Exec_ModuleOp<"kernel", [Symbol, SingleBlock, NoTerminator, 
 
 def Exec_YieldOp : Exec_Op<"yield", [Terminator, Pure, ParentOneOf<["KernelOp", "WeightOp"]>]> {
   let summary = "What a generated kernel wrote, or the value of a weight expression.";
+  let description = [{
+    ```mlir
+    exec.yield %w : tensor<64x64xf32>
+    ```
+  }];
   let arguments = (ins Variadic<AnyRankedTensor>:$values);
   let assemblyFormat = "$values attr-dict `:` type($values)";
 }
@@ -148,7 +153,12 @@ def Exec_SymbolOp : Exec_ModuleOp<"symbol"> {
 
 def Exec_AssumeOp : Exec_ModuleOp<"assume"> {
   let summary = "A relation between sizes that the runtime checks once a run.";
-  let description = [{ `exec.assume "total == past + seq"`; relations `==`, `!=`, `>=`. }];
+  let description = [{
+    Relations are `==`, `!=` and `>=`.
+    ```mlir
+    exec.assume "total == past + seq"
+    ```
+  }];
   let arguments = (ins StrAttr:$text);
   let assemblyFormat = "$text attr-dict";
   let hasVerifier = 1;
@@ -176,7 +186,11 @@ def Exec_StateOp : Exec_ModuleOp<"state", [Symbol]> {
 
 def Exec_ConstantOp : Exec_Op<"constant", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The value of a weight.";
-  let description = [{ `%w = exec.constant @w0 : tensor<64x64xf32>` }];
+  let description = [{
+    ```mlir
+    %w = exec.constant @w0 : tensor<64x64xf32>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$weight);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$weight attr-dict `:` type($result)";
@@ -207,7 +221,20 @@ def Exec_DispatchOp : Exec_Op<"dispatch", [Pure, DeclareOpInterfaceMethods<Symbo
 
 def Exec_ProgramOp : Exec_ModuleOp<"program", [Symbol, SingleBlock, NoTerminator, IsolatedFromAbove, RegionKindInterface]> {
   let summary = "A function of the artifact: ports, buffers and launches in order.";
-  let description = [{ `@main` is the entry; others are called by `exec.if` and `exec.loop`. Instructions are numbered from 0 in order. }];
+  let description = [{
+    `@main` is the entry; others are called by `exec.if` and `exec.loop`. Instructions are numbered from 0 in order.
+    ```mlir
+    exec.program @main {
+      %in = exec.buffer input 0
+      %out = exec.buffer output 0
+      exec.port input "x" f32 ["batch", "64"] in %in
+      exec.port output "y" f32 ["batch", "64"] in %out
+      %x = exec.view %in f32 ["batch", "64"]
+      %y = exec.view %out f32 ["batch", "64"]
+      exec.launch @rms_norm ins(%x, %w) outs(%y)
+    }
+    ```
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $body attr-dict";
@@ -238,7 +265,11 @@ def Exec_BufferOp : Exec_ProgramOp<"buffer"> {
 
 def Exec_PortOp : Exec_ProgramOp<"port"> {
   let summary = "An input or output of the program, in order.";
-  let description = [{ `exec.port input "input_ids" i64 ["batch", "seq"] role "tokens" in %x` }];
+  let description = [{
+    ```mlir
+    exec.port input "input_ids" i64 ["batch", "seq"] role "tokens" in %x
+    ```
+  }];
   let arguments = (ins Exec_PortKindAttr:$kind, StrAttr:$name, TypeAttr:$type, StrArrayAttr:$sizes, OptionalAttr<StrAttr>:$role,
       OptionalAttr<FlatSymbolRefAttr>:$state, Exec_Buffer:$buffer);
   let assemblyFormat = "$kind $name $type $sizes (`role` $role^)? (`state` $state^)? `in` $buffer attr-dict";

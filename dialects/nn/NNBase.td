@@ -44,6 +44,17 @@ class NN_LoopSpecOp<string mnemonic, string spec, list<Trait> traits = []>
 
 def NN_Kernel : DeclareOpInterfaceMethods<NN_KernelOpInterface>;
 
+// `axis` is a dimension of the first operand, counted from the end when it is negative.
+def NN_HasAxis : NativeOpTrait<"HasAxis"> {
+  let cppNamespace = "::mlir::nn";
+}
+
+// A text that is one of a few words.
+class NN_Word<list<string> words> : ConfinedAttr<StrAttr, [AttrConstraint<
+    CPred<"::llvm::is_contained<::llvm::StringRef>({\"" # !interleave(words, "\", \"") #
+          "\"}, ::llvm::cast<::mlir::StringAttr>($_self).getValue())">,
+    "that is one of " # !interleave(words, ", ")>]>;
+
 defvar NN_Tensor = AnyRankedTensor;
 def NN_FloatTensor : RankedTensorOf<[AnyFloat]>;
 def NN_IndexTensor : RankedTensorOf<[I64, I32]>;

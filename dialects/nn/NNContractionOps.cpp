@@ -90,6 +90,14 @@ LogicalResult ConvTransposeOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorI
   if (failed(checkSpatial(*this, x, w, getStrides(), getPads(), getDilations()))) {
     return failure();
   }
+  if (getOutputPadding().size() != x.size() - 2) {
+    return emitOpError("output_padding needs ") << x.size() - 2 << " values";
+  }
+  auto channels = x[1].Constant();
+  auto rows = w[0].Constant();
+  if (channels && rows && *channels != *rows) {
+    return emitOpError("weight has ") << *rows << " input channels, x has " << *channels;
+  }
   Sizes out = {x[0], w[1] * SizeExpr(getGroups())};
   size_t spatial = x.size() - 2;
   for (size_t d = 0; d < spatial; ++d) {
@@ -98,5 +106,22 @@ LogicalResult ConvTransposeOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorI
                   SizeExpr(1 + getOutputPadding()[d] - getPads()[d] - getPads()[d + spatial]));
   }
   results.push_back(std::move(out));
+  return success();
+}
+
+LogicalResult MoeOp::verify() {
+  auto shape = [](Value value) { return cast<RankedTensorType>(value.getType()).getShape(); };
+  ArrayRef<int64_t> gate = shape(getWGate()), down = shape(getWDown());
+  if (gate.size() != 3 || down.size() != 3 || failed(verifyCompatibleShape({gate[0], gate[2], gate[1]}, down))) {
+    return emitOpError("gate is [experts, hidden, width] and down [experts, width, hidden], got ")
+           << getWGate().getType() << " and " << getWDown().getType();
+  }
+  if (getWUp() && failed(verifyCompatibleShape(getWUp().getType(), getWGate().getType()))) {
+    return emitOpError("up has type ") << getWUp().getType() << ", gate " << getWGate().getType();
+  }
+  int64_t width = shape(getX()).back();
+  if (failed(verifyCompatibleDims({width, gate[2]}))) {
+    return emitOpError("gate takes ") << gate[2] << " features, x has " << width;
+  }
   return success();
 }

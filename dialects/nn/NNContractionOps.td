@@ -57,6 +57,11 @@ def NN_ConvTransposeOp : NN_SizedOp<"conv_transpose", [NN_Kernel]> {
   let description = [{
     x [b, c, spatial…], w [c, o / groups, kernel…], optional bias [o] → [b, o, spatial…]; each output size is
     (in − 1)·stride + (kernel − 1)·dilation + 1 + output_padding − pads.
+
+    ```mlir
+    %y = nn.conv_transpose %x, %w strides [2, 2] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] groups 1
+        : (tensor<?x3x32x32xf32>, tensor<3x4x2x2xf32>) -> tensor<?x4x64x64xf32>
+    ```
   }];
   let arguments = (ins NN_Tensor:$x, NN_Tensor:$w, Optional<NN_Tensor>:$bias, DenseI64ArrayAttr:$strides,
       DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$output_padding, I64Attr:$groups);
@@ -89,7 +94,7 @@ def NN_MoeOp : NN_LoopSpecOp<"moe", "td,tp,tp,efd,edf->td", [NN_Kernel, AttrSize
   }];
   let arguments = (ins NN_FloatTensor:$x, NN_IndexTensor:$indices, NN_FloatTensor:$weights, NN_FloatTensor:$gate,
       NN_FloatTensor:$down, Optional<NN_FloatTensor>:$up, Optional<NN_FloatTensor>:$gate_bias,
-      Optional<NN_FloatTensor>:$up_bias, Optional<NN_FloatTensor>:$down_bias, StrAttr:$activation,
+      Optional<NN_FloatTensor>:$up_bias, Optional<NN_FloatTensor>:$down_bias, NN_Word<["silu", "gelu", "gelu_tanh", "relu"]>:$activation,
       OptionalAttr<TypeAttr>:$acc);
   let results = (outs NN_FloatTensor:$result);
   let assemblyFormat = [{

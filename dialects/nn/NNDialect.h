@@ -15,6 +15,17 @@ namespace mlir::nn {
 // What an operand is to the precision phase: weights may be quantized offline, activations on the fly, states keep the
 // cache's type, exact ones stay as they are.
 enum class OperandRole { Activation, Weight, State, Exact };
+
+namespace detail {
+LogicalResult verifyAxis(Operation* op, int64_t axis);
+}  // namespace detail
+
+// Trait of ops whose `axis` is a dimension of their first operand, counted from the end when it is negative.
+template <typename ConcreteOp>
+class HasAxis : public OpTrait::TraitBase<ConcreteOp, HasAxis> {
+ public:
+  static LogicalResult verifyTrait(Operation* op) { return detail::verifyAxis(op, cast<ConcreteOp>(op).getAxis()); }
+};
 }  // namespace mlir::nn
 
 #include "dialects/common/Interfaces.h.inc"

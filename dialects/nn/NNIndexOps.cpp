@@ -2,6 +2,7 @@
 #include "dialects/nn/NNDialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace mlir::nn;
@@ -10,9 +11,18 @@ namespace {
 
 int64_t normalAxis(int64_t axis, size_t rank) { return axis < 0 ? axis + static_cast<int64_t>(rank) : axis; }
 
-LogicalResult checkAxis(Operation* op, int64_t axis, size_t rank) {
-  if (axis < 0 || axis >= static_cast<int64_t>(rank)) {
+LogicalResult checkAxis(Operation* op, int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank) {
     return op->emitOpError("axis ") << axis << " is outside rank " << rank;
+  }
+  return success();
+}
+
+LogicalResult checkSameRank(Operation* op, StringRef name, Value value, StringRef otherName, Value other) {
+  int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
+  int64_t want = cast<RankedTensorType>(other.getType()).getRank();
+  if (rank != want) {
+    return op->emitOpError() << name << " have rank " << rank << ", " << otherName << " rank " << want;
   }
   return success();
 }
@@ -46,6 +56,10 @@ SizeExpr product(ArrayRef<SizeExpr> sizes) {
 }
 
 }  // namespace
+
+LogicalResult nn::detail::verifyAxis(Operation* op, int64_t axis) {
+  return checkAxis(op, axis, cast<RankedTensorType>(op->getOperand(0).getType()).getRank());
+}
 
 LogicalResult WeightOp::verify() {
   auto type = cast<RankedTensorType>(getType());
@@ -122,6 +136,15 @@ void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet& patterns, MLIRCon
   patterns.add<MergeReshapes>(context);
 }
 
+LogicalResult ReverseOp::verify() {
+  for (int64_t axis : getAxes()) {
+    if (failed(checkAxis(*this, axis, cast<RankedTensorType>(getType()).getRank()))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
 LogicalResult IotaOp::inferSizes(ArrayRef<Sizes>, SmallVectorImpl<Sizes>& results) {
   FailureOr<SizeExpr> size = parseSize(*this, getSizeAttr());
   if (failed(size)) {
@@ -136,9 +159,6 @@ OperandRole GatherOp::getOperandRole(unsigned index) { return index == 0 ? Opera
 LogicalResult GatherOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
   const Sizes& data = operands[0];
   int64_t axis = normalAxis(getAxis(), data.size());
-  if (failed(checkAxis(*this, axis, data.size()))) {
-    return failure();
-  }
   Sizes out(data.begin(), data.begin() + axis);
   out.append(operands[1].begin(), operands[1].end());
   out.append(data.begin() + axis + 1, data.end());
@@ -147,6 +167,9 @@ LogicalResult GatherOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Siz
 }
 
 LogicalResult GatherElementsOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
+  if (failed(checkSameRank(*this, "indices", getIndices(), "data", getData()))) {
+    return failure();
+  }
   results.push_back(operands[1]);
   return success();
 }
@@ -167,11 +190,34 @@ LogicalResult GatherNdOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<S
   return success();
 }
 
+LogicalResult ScatterElementsOp::verify() {
+  return success(succeeded(checkSameRank(*this, "indices", getIndices(), "data", getData())) &&
+                 succeeded(checkSameRank(*this, "updates", getUpdates(), "indices", getIndices())));
+}
+
+LogicalResult ScatterNdOp::verify() {
+  auto data = cast<RankedTensorType>(getData().getType());
+  auto indices = cast<RankedTensorType>(getIndices().getType());
+  if (indices.getRank() == 0 || indices.isDynamicDim(indices.getRank() - 1)) {
+    return emitOpError("needs a constant last dimension of indices");
+  }
+  int64_t tuple = indices.getShape().back();
+  if (tuple > data.getRank()) {
+    return emitOpError("index tuples name ") << tuple << " dimensions, data has " << data.getRank();
+  }
+  int64_t rank = cast<RankedTensorType>(getUpdates().getType()).getRank();
+  int64_t want = indices.getRank() - 1 + data.getRank() - tuple;
+  if (rank != want) {
+    return emitOpError("updates have rank ") << rank << ", slices at the indices rank " << want;
+  }
+  return success();
+}
+
 LogicalResult TopKOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
   Sizes out = operands[0];
   int64_t axis = normalAxis(getAxis(), out.size());
   FailureOr<SizeExpr> k = parseSize(*this, getKAttr());
-  if (failed(k) || failed(checkAxis(*this, axis, out.size()))) {
+  if (failed(k)) {
     return failure();
   }
   out[axis] = *k;
@@ -181,11 +227,7 @@ LogicalResult TopKOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes
 
 LogicalResult ArgReduceOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
   Sizes out = operands[0];
-  int64_t axis = normalAxis(getAxis(), out.size());
-  if (failed(checkAxis(*this, axis, out.size()))) {
-    return failure();
-  }
-  out.erase(out.begin() + axis);
+  out.erase(out.begin() + normalAxis(getAxis(), out.size()));
   results.push_back(std::move(out));
   return success();
 }
@@ -195,18 +237,41 @@ LogicalResult NonzeroOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Si
   return success();
 }
 
-LogicalResult IfOp::verifySymbolUses(SymbolTableCollection& table) {
-  for (FlatSymbolRefAttr name : {getThenProgramAttr(), getElseProgramAttr()}) {
-    if (!table.lookupNearestSymbolFrom(*this, name)) {
-      return emitOpError("there is no sub-program ") << name;
-    }
+// A sub-program exists, takes `args` values and gives `results`.
+static LogicalResult checkProgram(Operation* op, FlatSymbolRefAttr name, size_t args, size_t results,
+                                  SymbolTableCollection& table) {
+  auto program = table.lookupNearestSymbolFrom<FunctionOpInterface>(op, name);
+  if (!program) {
+    return op->emitOpError("there is no sub-program ") << name;
+  }
+  if (program.getNumArguments() != args || program.getNumResults() != results) {
+    return op->emitOpError() << name << " takes " << program.getNumArguments() << " values and gives "
+                             << program.getNumResults() << ", expected " << args << " and " << results;
   }
   return success();
 }
 
-LogicalResult LoopOp::verifySymbolUses(SymbolTableCollection& table) {
-  if (!table.lookupNearestSymbolFrom(*this, getBodyAttr())) {
-    return emitOpError("there is no sub-program ") << getBodyAttr();
+static LogicalResult checkResultSizes(Operation* op, ArrayAttr sizes) {
+  if (sizes.size() != op->getNumResults()) {
+    return op->emitOpError("has sizes of ") << sizes.size() << " results and " << op->getNumResults() << " results";
   }
   return success();
+}
+
+LogicalResult IfOp::verifySymbolUses(SymbolTableCollection& table) {
+  for (FlatSymbolRefAttr name : {getThenProgramAttr(), getElseProgramAttr()}) {
+    if (failed(checkProgram(*this, name, getArgs().size(), getNumResults(), table))) {
+      return failure();
+    }
+  }
+  return checkResultSizes(*this, getSizes());
+}
+
+LogicalResult LoopOp::verifySymbolUses(SymbolTableCollection& table) {
+  // The body takes the iteration and the condition first, and gives the condition first.
+  if (failed(checkProgram(*this, getBodyAttr(), 2 + getCarried().size() + getCaptured().size(), 1 + getNumResults(),
+                          table))) {
+    return failure();
+  }
+  return checkResultSizes(*this, getSizes());
 }

@@ -22,7 +22,13 @@ def NN_WeightOp : NN_Op<"weight", [Pure]> {
 
 def NN_SizeOp : NN_Op<"size", [Pure]> {
   let summary = "A size expression as an index, for upstream ops.";
-  let description = [{ `%n = nn.size "batch * seq"` — grammar in runtime/plan/size_expr.h. }];
+  let description = [{
+    The grammar is in runtime/plan/size_expr.h.
+
+    ```mlir
+    %n = nn.size "batch * seq"
+    ```
+  }];
   let arguments = (ins StrAttr:$expr);
   let results = (outs Index:$result);
   let assemblyFormat = "$expr attr-dict";
@@ -31,7 +37,13 @@ def NN_SizeOp : NN_Op<"size", [Pure]> {
 
 def NN_SizesOp : NN_SizedOp<"sizes"> {
   let summary = "Size expressions as a tensor of integers (a Shape that data depend on).";
-  let description = [{ `nn.sizes ["batch", "past + seq"] : tensor<2xi64>`; a rank-0 result takes one expression. }];
+  let description = [{
+    A rank-0 result takes one expression.
+
+    ```mlir
+    %s = nn.sizes ["batch", "past + seq"] : tensor<2xi64>
+    ```
+  }];
   let arguments = (ins StrArrayAttr:$exprs);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$exprs attr-dict `:` type($result)";
@@ -53,6 +65,12 @@ def NN_ReshapeOp : NN_SizedOp<"reshape"> {
 
 def NN_ReverseOp : NN_LoopSpecOp<"reverse", "...->...", [NN_Kernel]> {
   let summary = "The elements of some dimensions in reverse order (a slice with negative step, a reversed scan).";
+  let description = [{
+    ```mlir
+    %y = nn.reverse %x axes [1] : (tensor<?x?x64xf32>) -> tensor<?x?x64xf32>
+    ```
+  }];
+  let hasVerifier = 1;
   let arguments = (ins NN_Tensor:$x, DenseI64ArrayAttr:$axes);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$x `axes` $axes attr-dict `:` functional-type(operands, results)";
@@ -60,24 +78,41 @@ def NN_ReverseOp : NN_LoopSpecOp<"reverse", "...->...", [NN_Kernel]> {
 
 def NN_IotaOp : NN_SizedOp<"iota", [NN_Kernel]> {
   let summary = "0, 1, 2, … along one dimension.";
-  let description = [{ `%p = nn.iota "past + seq" : tensor<?xi64>`; any integer or float element type. }];
+  let description = [{
+    Any integer or float element type.
+
+    ```mlir
+    %p = nn.iota "past + seq" : tensor<?xi64>
+    ```
+  }];
   let arguments = (ins StrAttr:$size);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$size attr-dict `:` type($result)";
 }
 
-def NN_GatherOp : NN_SizedOp<"gather", [NN_Kernel, DeclareOpInterfaceMethods<NN_PrecisionOpInterface, ["getOperandRole"]>]> {
+def NN_GatherOp : NN_SizedOp<"gather", [NN_Kernel, NN_HasAxis, DeclareOpInterfaceMethods<NN_PrecisionOpInterface, ["getOperandRole"]>]> {
   let summary = "Slices of `data` along one axis, chosen by indices (ONNX Gather; an embedding when data is a weight).";
   let description = [{
     result sizes: data[:axis] ++ indices ++ data[axis+1:]. Negative indices count from the end; out of range is an error.
+
+    ```mlir
+    %e = nn.gather %table, %ids axis 0 : (tensor<512x64xf32>, tensor<?x?xi64>) -> tensor<?x?x64xf32>
+    ```
   }];
   let arguments = (ins NN_Tensor:$data, NN_IndexTensor:$indices, I64Attr:$axis);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$data `,` $indices `axis` $axis attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_GatherElementsOp : NN_SizedOp<"gather_elements", [NN_Kernel]> {
+def NN_GatherElementsOp : NN_SizedOp<"gather_elements", [NN_Kernel, NN_HasAxis]> {
   let summary = "Elements of `data` along one axis, one index an element (ONNX GatherElements).";
+  let description = [{
+    Axis 1 of a matrix: `result[i, j] = data[i, indices[i, j]]`. Negative indices count from the end.
+
+    ```mlir
+    %y = nn.gather_elements %x, %i axis 1 : (tensor<?x64xf32>, tensor<?x8xi64>) -> tensor<?x8xf32>
+    ```
+  }];
   let arguments = (ins NN_Tensor:$data, NN_IndexTensor:$indices, I64Attr:$axis);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$data `,` $indices `axis` $axis attr-dict `:` functional-type(operands, results)";
@@ -85,42 +120,90 @@ def NN_GatherElementsOp : NN_SizedOp<"gather_elements", [NN_Kernel]> {
 
 def NN_GatherNdOp : NN_SizedOp<"gather_nd", [NN_Kernel]> {
   let summary = "Slices of `data` chosen by index tuples (ONNX GatherND).";
+  let description = [{
+    The last dimension of indices is a tuple that names the first dimensions of `data` after `batch_dims` shared ones:
+    result sizes are indices[:-1] ++ data[batch_dims + tuple:].
+
+    ```mlir
+    %y = nn.gather_nd %x, %i batch_dims 0 : (tensor<?x4x64xf32>, tensor<?x2xi64>) -> tensor<?x64xf32>
+    ```
+  }];
   let arguments = (ins NN_Tensor:$data, NN_IndexTensor:$indices, I64Attr:$batch_dims);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$data `,` $indices `batch_dims` $batch_dims attr-dict `:` functional-type(operands, results)";
 }
 
+def NN_Reduction : NN_Word<["none", "add", "mul", "max", "min"]>;
+
 def NN_ScatterNdOp : NN_LoopSpecOp<"scatter_nd", "...->...", [NN_Kernel]> {
   let summary = "`data` with slices at index tuples replaced or combined (ONNX ScatterND).";
-  let arguments = (ins NN_Tensor:$data, NN_IndexTensor:$indices, NN_Tensor:$updates, DefaultValuedAttr<StrAttr, "\"none\"">:$reduction);
+  let description = [{
+    Where the gather_nd of the same indices would read, `updates` is written, or combined with what is there.
+
+    ```mlir
+    %y = nn.scatter_nd %x, %i, %u {reduction = "add"} : (tensor<?x64xf32>, tensor<?x1xi64>, tensor<?x64xf32>) -> tensor<?x64xf32>
+    ```
+  }];
+  let arguments = (ins NN_Tensor:$data, NN_IndexTensor:$indices, NN_Tensor:$updates,
+      DefaultValuedAttr<NN_Reduction, "\"none\"">:$reduction);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$data `,` $indices `,` $updates attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
 }
 
-def NN_ScatterElementsOp : NN_LoopSpecOp<"scatter_elements", "...->...", [NN_Kernel]> {
+def NN_ScatterElementsOp : NN_LoopSpecOp<"scatter_elements", "...->...", [NN_Kernel, NN_HasAxis]> {
   let summary = "`data` with elements along one axis replaced or combined (ONNX ScatterElements).";
+  let description = [{
+    Where the gather_elements of the same indices would read, `updates` is written, or combined with what is there.
+
+    ```mlir
+    %y = nn.scatter_elements %x, %i, %u axis 1 : (tensor<?x64xf32>, tensor<?x8xi64>, tensor<?x8xf32>) -> tensor<?x64xf32>
+    ```
+  }];
   let arguments = (ins NN_Tensor:$data, NN_IndexTensor:$indices, NN_Tensor:$updates, I64Attr:$axis,
-      DefaultValuedAttr<StrAttr, "\"none\"">:$reduction);
+      DefaultValuedAttr<NN_Reduction, "\"none\"">:$reduction);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$data `,` $indices `,` $updates `axis` $axis attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
 }
 
-def NN_TopKOp : NN_SizedOp<"top_k", [NN_Kernel]> {
+def NN_TopKOp : NN_SizedOp<"top_k", [NN_Kernel, NN_HasAxis]> {
   let summary = "The k largest (or smallest) elements along one axis, and where they were.";
+  let description = [{
+    `k` is a size expression. Of equal elements the one with the lower index comes first.
+
+    ```mlir
+    %v, %i = nn.top_k %x axis -1 k "2" largest true sorted true : (tensor<?x64xf32>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+    ```
+  }];
   let arguments = (ins NN_Tensor:$x, I64Attr:$axis, StrAttr:$k, BoolAttr:$largest, BoolAttr:$sorted);
   let results = (outs NN_Tensor:$values, NN_IndexTensor:$indices);
   let assemblyFormat = "$x `axis` $axis `k` $k `largest` $largest `sorted` $sorted attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_ArgReduceOp : NN_SizedOp<"arg_reduce", [NN_Kernel]> {
+def NN_ArgReduceOp : NN_SizedOp<"arg_reduce", [NN_Kernel, NN_HasAxis]> {
   let summary = "Index of the largest or smallest element along one axis, which is removed.";
-  let arguments = (ins NN_Tensor:$x, I64Attr:$axis, StrAttr:$kind, DefaultValuedAttr<BoolAttr, "false">:$select_last_index);
+  let description = [{
+    Of equal elements the first one, or the last when `select_last_index`.
+
+    ```mlir
+    %i = nn.arg_reduce %x axis 2 kind "max" : (tensor<?x?x64xf32>) -> tensor<?x?xi64>
+    ```
+  }];
+  let arguments = (ins NN_Tensor:$x, I64Attr:$axis, NN_Word<["max", "min"]>:$kind, DefaultValuedAttr<BoolAttr, "false">:$select_last_index);
   let results = (outs NN_IndexTensor:$result);
   let assemblyFormat = "$x `axis` $axis `kind` $kind attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_CumsumOp : NN_LoopSpecOp<"cumsum", "...->...", [NN_Kernel]> {
+def NN_CumsumOp : NN_LoopSpecOp<"cumsum", "...->...", [NN_Kernel, NN_HasAxis]> {
   let summary = "Running sum along one axis.";
+  let description = [{
+    `exclusive` leaves the element itself out; `reverse` sums from the end.
+
+    ```mlir
+    %y = nn.cumsum %x axis 1 {exclusive = true} : (tensor<?x?xi64>) -> tensor<?x?xi64>
+    ```
+  }];
   let arguments = (ins NN_Tensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$exclusive,
       DefaultValuedAttr<BoolAttr, "false">:$reverse);
   let results = (outs NN_Tensor:$result);
@@ -132,6 +215,10 @@ def NN_NonzeroOp : NN_SizedOp<"nonzero", [NN_Kernel]> {
   let description = [{
     x of rank r → [r, count]. The count is a data-dependent size: it gets the fresh symbol `symbol`, at most the number of
     elements of x, and is known to the ops after this one.
+
+    ```mlir
+    %at = nn.nonzero %mask symbol "hits" : (tensor<?xi1>) -> tensor<1x?xi64>
+    ```
   }];
   let arguments = (ins NN_Tensor:$x, StrAttr:$symbol);
   let results = (outs NN_IndexTensor:$result);
@@ -163,6 +250,11 @@ def NN_LoopOp : NN_Op<"loop", [AttrSizedOperandSegments, DeclareOpInterfaceMetho
     The body takes (iteration i64, condition i1, carried…, captured…) and gives (condition, carried…, scanned…). Results
     are the carried values, then each scanned value stacked along a new first dimension. `trip` and `condition` are optional
     operands; `sizes` and `symbols` as in nn.if.
+
+    ```mlir
+    %r = nn.loop @body trip %n carried (%x) captured () sizes [["batch", "4"]] symbols []
+        : (tensor<i64>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    ```
   }];
   let arguments = (ins Optional<NN_Tensor>:$trip, Optional<NN_BoolTensor>:$condition, Variadic<NN_Tensor>:$carried,
       Variadic<NN_Tensor>:$captured, FlatSymbolRefAttr:$body, ArrayAttr:$sizes, StrArrayAttr:$symbols);

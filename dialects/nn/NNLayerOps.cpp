@@ -1,5 +1,6 @@
 // Sizes of pooling, resizing and recurrent ops.
 #include "dialects/nn/NNDialect.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace mlir::nn;
@@ -47,13 +48,32 @@ LogicalResult ResizeOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Siz
 }
 
 namespace {
-LogicalResult recurrentSizes(Operation* op, ArrayRef<Sizes> operands, int64_t hidden, StringRef direction, int states,
-                             SmallVectorImpl<Sizes>& results) {
+
+// A weight of a recurrent op is [directions, gates · hidden, columns].
+LogicalResult checkGates(Operation* op, StringRef name, const Sizes& w, const Sizes& want) {
+  for (size_t d = 0; d < want.size(); ++d) {
+    bool contradicts = w.size() == 3 && w[d].IsConstant() && want[d].IsConstant() && !(w[d] == want[d]);
+    if (w.size() != 3 || contradicts) {
+      auto text = [](const Sizes& sizes) {
+        return llvm::join(llvm::map_range(sizes, [](const SizeExpr& size) { return size.ToString(); }), ", ");
+      };
+      return op->emitOpError() << name << " is [" << text(w) << "], expected [" << text(want) << "]";
+    }
+  }
+  return success();
+}
+
+LogicalResult recurrentSizes(Operation* op, ArrayRef<Sizes> operands, int64_t gates, int64_t hidden,
+                             StringRef direction, int states, SmallVectorImpl<Sizes>& results) {
   const Sizes& x = operands[0];
   if (x.size() != 3) {
     return op->emitOpError("x has rank ") << x.size() << ", expected 3, [time, batch, features]";
   }
-  SizeExpr directions(direction == "bidirectional" ? 2 : 1);
+  SizeExpr directions(direction == "bidirectional" ? 2 : 1), rows(gates * hidden);
+  if (failed(checkGates(op, "w", operands[1], {directions, rows, x[2]})) ||
+      failed(checkGates(op, "r", operands[2], {directions, rows, SizeExpr(hidden)}))) {
+    return failure();
+  }
   results.push_back({x[0], directions, x[1], SizeExpr(hidden)});
   for (int i = 0; i < states; ++i) {
     results.push_back({directions, x[1], SizeExpr(hidden)});
@@ -63,9 +83,49 @@ LogicalResult recurrentSizes(Operation* op, ArrayRef<Sizes> operands, int64_t hi
 }  // namespace
 
 LogicalResult LstmOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
-  return recurrentSizes(*this, operands, getHidden(), getDirection(), 2, results);
+  return recurrentSizes(*this, operands, 4, getHidden(), getDirection(), 2, results);
 }
 
 LogicalResult GruOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
-  return recurrentSizes(*this, operands, getHidden(), getDirection(), 1, results);
+  return recurrentSizes(*this, operands, 3, getHidden(), getDirection(), 1, results);
 }
+
+namespace {
+
+// A scale or zero point has one element in all, one an element of `axis`, or one a block of `axis`.
+LogicalResult checkScale(Operation* op, StringRef name, Value value, RankedTensorType x, int64_t axis, int64_t block) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getRank() == 0 && block == 0) {
+    return success();
+  }
+  if (axis < -x.getRank() || axis >= x.getRank()) {
+    return op->emitOpError("axis ") << axis << " is outside rank " << x.getRank();
+  }
+  axis = axis < 0 ? axis + x.getRank() : axis;
+  SmallVector<int64_t> want = {x.getDimSize(axis)};
+  if (block > 0) {
+    want = llvm::to_vector(x.getShape());
+    want[axis] = x.isDynamicDim(axis) ? want[axis] : llvm::divideCeil(want[axis], block);
+  }
+  if (failed(verifyCompatibleShape(type.getShape(), want))) {
+    return op->emitOpError() << name << " has type " << type << ", expected the shape of "
+                             << RankedTensorType::get(want, type.getElementType());
+  }
+  return success();
+}
+
+template <typename Op>
+LogicalResult verifyScales(Op op, Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (failed(checkScale(op, "scale", op.getScale(), type, op.getAxis(), op.getBlock()))) {
+    return failure();
+  }
+  return op.getZeroPoint() ? checkScale(op, "zero point", op.getZeroPoint(), type, op.getAxis(), op.getBlock())
+                           : success();
+}
+
+}  // namespace
+
+LogicalResult QuantizeOp::verify() { return verifyScales(*this, getX()); }
+
+LogicalResult DequantizeOp::verify() { return verifyScales(*this, getQ()); }

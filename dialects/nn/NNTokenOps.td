@@ -20,14 +20,27 @@ def NN_RmsNormOp : NN_LoopSpecOp<"rms_norm", "...d,d->...d", [NN_Kernel]> {
 
 def NN_LayerNormOp : NN_LoopSpecOp<"layer_norm", "...d,d,d->...d", [NN_Kernel, AttrSizedOperandSegments]> {
   let summary = "Layer norm over the last dimension.";
-  let description = [{ `(x − mean) / sqrt(var + eps) · w + b`, in f32; w is needed when b is there. }];
+  let description = [{
+    `(x − mean) / sqrt(var + eps) · w + b`, in f32; w is needed when b is there.
+
+    ```mlir
+    %y = nn.layer_norm %x, %w, %b eps 1.0e-5 : (tensor<?x?x64xf32>, tensor<64xf32>, tensor<64xf32>) -> tensor<?x?x64xf32>
+    ```
+  }];
   let arguments = (ins NN_Tensor:$x, Optional<NN_Tensor>:$w, Optional<NN_Tensor>:$b, F64Attr:$eps);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$x (`,` $w^ (`,` $b^)?)? `eps` $eps attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_SoftmaxOp : NN_LoopSpecOp<"softmax", "...->...", [NN_Kernel]> {
+def NN_SoftmaxOp : NN_LoopSpecOp<"softmax", "...->...", [NN_Kernel, NN_HasAxis]> {
   let summary = "Softmax (or its logarithm) along one dimension.";
+  let description = [{
+    `exp(x − max) / Σ exp(x − max)`, and `log` of it when asked: `x − max − log Σ exp(x − max)`, which does not underflow.
+
+    ```mlir
+    %p = nn.softmax %x axis -1 : (tensor<?x4x?x?xf32>) -> tensor<?x4x?x?xf32>
+    ```
+  }];
   let arguments = (ins NN_Tensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$log);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "$x `axis` $axis attr-dict `:` functional-type(operands, results)";
@@ -73,7 +86,7 @@ def NN_AttentionOp : NN_LoopSpecOp<"attention", "bhsd,bgtd,bgte->bhse", [NN_Kern
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = [{
     $q `,` $k `,` $v (`bias` $bias^)? (`mask` $key_mask^)? (`lengths` $lengths^)? (`slopes` $slopes^)?
-    `pattern` $pattern `scale` $scale attr-dict `:` functional-type(operands, results)
+    `pattern` $pattern `scale` $scale (`empty_rows` $empty_rows^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }
