@@ -24,6 +24,18 @@ StringRef textOf(DictionaryAttr dict, StringRef name) {
   return attr ? attr.getValue() : StringRef();
 }
 
+// Arguments become buffers, so they are tensors.
+LogicalResult verifyPorts(ArrayRef<func::FuncOp> functions) {
+  for (func::FuncOp func : functions) {
+    for (auto [number, type] : llvm::enumerate(func.getArgumentTypes())) {
+      if (!isa<RankedTensorType>(type)) {
+        return func.emitError() << "argument " << number << " of type " << type << " is no tensor";
+      }
+    }
+  }
+  return success();
+}
+
 // exec.state ops for nn.states of @main.
 SmallVector<StateInfo> makeStates(func::FuncOp main, SymbolTable& symbols) {
   SmallVector<StateInfo> states;
@@ -123,6 +135,9 @@ struct ConvertToProgram : impl::ConvertToProgramPassBase<ConvertToProgram> {
       return signalPassFailure();
     }
     SmallVector<func::FuncOp> functions = llvm::to_vector(module.getOps<func::FuncOp>());
+    if (failed(verifyPorts(functions))) {
+      return signalPassFailure();
+    }
     SmallVector<StateInfo> states = makeStates(main, symbols);
     for (func::FuncOp func : functions) {
       if (failed(ProgramBuilder(func, func == main ? ArrayRef<StateInfo>(states) : ArrayRef<StateInfo>(), symbols)

@@ -76,4 +76,12 @@ def AssignRolesPass : Pass<"sluice-assign-roles", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::nn::NNDialect"];
 }
 
+def VerifyRaisePass : Pass<"sluice-verify-raise", "::mlir::ModuleOp"> {
+  let summary = "Checks that @main's inputs and outputs have roles, and that its states are caches of it.";
+  let description = [{
+    Runs last in raise. The message names the argument, result or state. Composites that stay written out are no fault: a
+    remark says why each did.
+  }];
+}
+
 #endif

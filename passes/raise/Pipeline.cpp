@@ -22,6 +22,7 @@ void buildRaisePipeline(OpPassManager& pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createAssignRolesPass());
+  pm.addPass(createVerifyRaisePass());
 }
 
 }  // namespace mlir::sluice::raise
