@@ -52,6 +52,15 @@ bool allConstant(const Sizes& sizes) {
 
 bool isOne(const SizeExpr& size) { return size.Constant() == 1; }
 
+// The number of elements, when it is a number.
+std::optional<int64_t> elementCount(ArrayRef<SizeExpr> sizes) {
+  SizeExpr count(1);
+  for (const SizeExpr& size : sizes) {
+    count = count * size;
+  }
+  return count.Constant();
+}
+
 }  // namespace
 
 int64_t TensorBuilder::axis(int64_t axis, int64_t rank) {
@@ -65,6 +74,10 @@ int64_t TensorBuilder::axis(int64_t axis, int64_t rank) {
 Tensor TensorBuilder::reshape(const Tensor& x, Sizes sizes) {
   if (sizes == x.sizes()) {
     return x;
+  }
+  auto from = elementCount(x.sizes()), to = elementCount(sizes);
+  if (from && to && *from != *to) {
+    fail(loc_, "needs a tensor of " + llvm::Twine(*to) + " elements, got one of " + llvm::Twine(*from));
   }
   if (x.isKnown()) {
     return withElements(x, x.known(), std::move(sizes));
