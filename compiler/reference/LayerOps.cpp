@@ -1,4 +1,4 @@
-// Pooling, resizing, recurrent cells and quantization by definition (ONNX's operator pages of the same names).
+// Pooling, resampling, recurrent cells and quantization by definition (ONNX's operator pages of the same names).
 #include <cmath>
 
 #include "compiler/reference/Evaluator.h"
@@ -165,6 +165,70 @@ LogicalResult evalResize(Operation* op, Frame& frame, Evaluator&) {
     x = std::move(y);
   }
   frame.set(op->getResult(0), std::move(x));
+  return success();
+}
+
+//===-- Grid sampling
+//-----------------------------------------------------------------------------------------------------------------===//
+
+// Position x of a dimension, inside it or mirrored at its edges; as it is where padding is zeros.
+double insideOf(nn::GridSampleOp op, double x, int64_t size) {
+  double low = op.getAlignCorners() ? 0 : -0.5, high = static_cast<double>(size) - 1 - low;
+  if (x >= low && x <= high) {
+    return x;
+  }
+  if (op.getPadding() == "border") {
+    return std::clamp(x, 0.0, static_cast<double>(size - 1));
+  }
+  if (op.getPadding() == "zeros" || high <= low) {
+    return op.getPadding() == "zeros" ? x : low;
+  }
+  double turn = std::fmod(std::fabs(x - low), 2 * (high - low));
+  return turn <= high - low ? low + turn : high - (turn - (high - low));
+}
+
+// The value of x's plane at position g (outermost dimension last), dimensions before d chosen by `offset`.
+double sampled(nn::GridSampleOp op, const RefTensor& x, ArrayRef<double> g, size_t d, int64_t offset) {
+  if (d == g.size()) {
+    return x.f[offset];
+  }
+  int64_t size = x.sizes[d + 2];
+  double length = static_cast<double>(size), n = g[g.size() - 1 - d];
+  double at = op.getAlignCorners() ? (n + 1) / 2 * (length - 1) : ((n + 1) * length - 1) / 2;
+  at = insideOf(op, op.getMode() == "nearest" ? std::nearbyint(at) : at, size);
+  double first = std::floor(at), f = at - first, a = -0.75;
+  std::vector<double> weights = {1 - f, f};
+  if (op.getMode() == "nearest") {
+    weights = {1};
+  } else if (op.getMode() == "cubic") {
+    auto near = [&](double t) { return ((a + 2) * t - (a + 3)) * t * t + 1; };
+    auto far = [&](double t) { return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a; };
+    weights = {far(1 + f), near(f), near(1 - f), far(2 - f)};
+    first -= 1;
+  }
+  double sum = 0;
+  for (auto [tap, weight] : llvm::enumerate(weights)) {
+    double element = insideOf(op, first + static_cast<double>(tap), size);
+    if (element >= 0 && element < length) {
+      sum += weight * sampled(op, x, g, d + 1, offset * size + static_cast<int64_t>(element));
+    }
+  }
+  return sum;
+}
+
+LogicalResult evalGridSample(Operation* op, Frame& frame, Evaluator&) {
+  auto sample = cast<nn::GridSampleOp>(op);
+  const RefTensor &x = frame.of(sample.getX()), &grid = frame.of(sample.getGrid());
+  size_t spatial = x.sizes.size() - 2;
+  std::vector<int64_t> sizes = {x.sizes[0], x.sizes[1]};
+  sizes.insert(sizes.end(), grid.sizes.begin() + 1, grid.sizes.end() - 1);
+  RefTensor y = RefTensor::make(resultElement(op), sizes);
+  int64_t positions = y.product(2, sizes.size());
+  for (int64_t i = 0; i < y.elements(); ++i) {
+    int64_t plane = i / positions, at = plane / x.sizes[1] * positions + i % positions;
+    y.f[i] = sampled(sample, x, ArrayRef<double>(grid.f.data() + at * spatial, spatial), 0, plane);
+  }
+  frame.set(op->getResult(0), std::move(y));
   return success();
 }
 
@@ -365,6 +429,7 @@ LogicalResult evalDequantize(Operation* op, Frame& frame, Evaluator&) {
 void addLayerOps(Definitions& t) {
   t["nn.pool"] = evalPool;
   t["nn.resize"] = evalResize;
+  t["nn.grid_sample"] = evalGridSample;
   t["nn.lstm"] = evalLstm;
   t["nn.gru"] = evalGru;
   t["nn.quantize"] = evalQuantize;

@@ -1,4 +1,4 @@
-// Sizes of pooling, resizing and recurrent ops.
+// Sizes of pooling, resampling and recurrent ops, and where scales lie.
 #include "dialects/nn/NNDialect.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -27,6 +27,24 @@ LogicalResult PoolOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes
     }
     out.push_back(size);
   }
+  results.push_back(std::move(out));
+  return success();
+}
+
+LogicalResult GridSampleOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorImpl<Sizes>& results) {
+  const Sizes &x = operands[0], &grid = operands[1];
+  if (x.size() < 3 || x.size() > 5) {
+    return emitOpError("x has rank ") << x.size() << ", expected 3 to 5 (batch, channels, 1 to 3 spatial)";
+  }
+  int64_t spatial = x.size() - 2;
+  if (grid.size() != x.size() || grid.back().Constant().value_or(spatial) != spatial) {
+    return emitOpError("samples ") << spatial << " spatial dimensions, grid has type " << getGrid().getType();
+  }
+  if (x[0].IsConstant() && grid[0].IsConstant() && !(x[0] == grid[0])) {
+    return emitOpError("grid has ") << grid[0].ToString() << " images, x has " << x[0].ToString();
+  }
+  Sizes out = {x[0], x[1]};
+  out.append(grid.begin() + 1, grid.end() - 1);
   results.push_back(std::move(out));
   return success();
 }

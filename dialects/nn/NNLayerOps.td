@@ -1,4 +1,4 @@
-// Pooling, resizing, recurrent cells and quantization.
+// Pooling, resampling, recurrent cells and quantization.
 #ifndef SLUICE_DIALECTS_NN_NNLAYEROPS_TD
 #define SLUICE_DIALECTS_NN_NNLAYEROPS_TD
 
@@ -45,6 +45,26 @@ def NN_ResizeOp : NN_SizedOp<"resize", [NN_Kernel]> {
   let assemblyFormat = [{
     $x `sizes` $sizes `scales` $scales `mode` $mode `coordinate_mode` $coordinate_mode attr-dict
     `:` functional-type(operands, results)
+  }];
+}
+
+def NN_GridSampleOp : NN_SizedOp<"grid_sample", [NN_Kernel]> {
+  let summary = "Samples an image at the positions of a grid (ONNX GridSample).";
+  let description = [{
+    x [b, c, spatial…], grid [b, out…, n] for n spatial dimensions → [b, c, out…]. The last dimension of grid is a position,
+    the innermost spatial dimension first: −1 and 1 are the outer edges of the first and the last element, or their centres
+    when `align_corners`. What lies outside is zero, the nearest element, or mirrored at the edges.
+
+    ```mlir
+    %y = nn.grid_sample %x, %grid mode "linear" padding "zeros"
+        : (tensor<?x3x32x32xf32>, tensor<?x16x20x2xf32>) -> tensor<?x3x16x20xf32>
+    ```
+  }];
+  let arguments = (ins NN_FloatTensor:$x, NN_FloatTensor:$grid, NN_Word<["nearest", "linear", "cubic"]>:$mode,
+      NN_Word<["zeros", "border", "reflection"]>:$padding, DefaultValuedAttr<BoolAttr, "false">:$align_corners);
+  let results = (outs NN_FloatTensor:$result);
+  let assemblyFormat = [{
+    $x `,` $grid `mode` $mode `padding` $padding attr-dict `:` functional-type(operands, results)
   }];
 }
 

@@ -31,6 +31,16 @@ func.func @resize(%x: tensor<?x3x32x32xf32>) {
   return
 }
 
+// CHECK-LABEL: func.func @grid_sample
+func.func @grid_sample(%x: tensor<?x3x32x32xf32>, %grid: tensor<?x16x20x2xf32>) {
+  // CHECK: nn.grid_sample %{{.*}}, %{{.*}} mode "linear" padding "zeros" :
+  %0 = nn.grid_sample %x, %grid mode "linear" padding "zeros" : (tensor<?x3x32x32xf32>, tensor<?x16x20x2xf32>) -> tensor<?x3x16x20xf32>
+  // CHECK: nn.grid_sample %{{.*}}, %{{.*}} mode "nearest" padding "reflection" {align_corners = true}
+  %1 = nn.grid_sample %x, %grid mode "nearest" padding "reflection" {align_corners = true}
+      : (tensor<?x3x32x32xf32>, tensor<?x16x20x2xf32>) -> tensor<?x3x16x20xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @recurrent
 func.func @recurrent(%x: tensor<?x?x8xf32>, %w: tensor<2x64x8xf32>, %r: tensor<2x64x16xf32>, %g: tensor<1x48x8xf32>,
                      %h: tensor<1x48x16xf32>, %lens: tensor<?xi32>) {

@@ -32,6 +32,39 @@ func.func @resize_size(%x: tensor<1x2x8x8xf32>) {
 
 // -----
 
+func.func @grid_sample_rank(%x: tensor<1x3xf32>, %g: tensor<1x2xf32>) {
+  // expected-error@+1 {{x has rank 2, expected 3 to 5}}
+  %0 = nn.grid_sample %x, %g mode "linear" padding "zeros" : (tensor<1x3xf32>, tensor<1x2xf32>) -> tensor<1x3xf32>
+  return
+}
+
+// -----
+
+// A position has a number for each spatial dimension.
+func.func @grid_sample_position(%x: tensor<1x3x8x8xf32>, %g: tensor<1x4x4x3xf32>) {
+  // expected-error@+1 {{samples 2 spatial dimensions, grid has type 'tensor<1x4x4x3xf32>'}}
+  %0 = nn.grid_sample %x, %g mode "linear" padding "zeros" : (tensor<1x3x8x8xf32>, tensor<1x4x4x3xf32>) -> tensor<1x3x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @grid_sample_images(%x: tensor<2x3x8x8xf32>, %g: tensor<1x4x4x2xf32>) {
+  // expected-error@+1 {{grid has 1 images, x has 2}}
+  %0 = nn.grid_sample %x, %g mode "linear" padding "zeros" : (tensor<2x3x8x8xf32>, tensor<1x4x4x2xf32>) -> tensor<2x3x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @grid_sample_padding(%x: tensor<1x3x8x8xf32>, %g: tensor<1x4x4x2xf32>) {
+  // expected-error@+1 {{attribute 'padding' failed to satisfy constraint: string attribute that is one of zeros, border, reflection}}
+  %0 = nn.grid_sample %x, %g mode "linear" padding "wrap" : (tensor<1x3x8x8xf32>, tensor<1x4x4x2xf32>) -> tensor<1x3x4x4xf32>
+  return
+}
+
+// -----
+
 func.func @lstm_rank(%x: tensor<4x8xf32>, %w: tensor<1x64x8xf32>, %r: tensor<1x64x16xf32>) {
   // expected-error@+1 {{x has rank 2, expected 3}}
   %y, %yh, %yc = nn.lstm %x, %w, %r hidden 16 direction "forward" : (tensor<4x8xf32>, tensor<1x64x8xf32>, tensor<1x64x16xf32>)
