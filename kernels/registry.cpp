@@ -19,6 +19,7 @@ namespace sluice::kernels {
   X(kGatherElements)          \
   X(kGatherNd)                \
   X(kGatherQ4)                \
+  X(kGridSample)              \
   X(kGru)                     \
   X(kIota)                    \
   X(kLayerNorm)               \
