@@ -164,6 +164,23 @@ void importResize(OpContext& op) {
                               op.b().getBoolAttr(op.flag("exclude_outside"))));
 }
 
+void importGridSample(OpContext& op) {
+  TensorBuilder& t = op.t();
+  Tensor x = op.in(0), grid = op.in(1);
+  if (grid.rank() != x.rank()) {
+    op.fail("samples a tensor of rank " + llvm::Twine(x.rank()) + " with a grid of rank " + llvm::Twine(grid.rank()));
+  }
+  t.facts().unify(x.size(0), grid.size(0), op.loc());
+  Sizes sizes = {x.size(0), x.size(1)};
+  sizes.append(grid.sizes().begin() + 1, grid.sizes().end() - 1);
+  // Before opset 20 the modes have the names of their two-dimensional forms.
+  std::string mode = op.attr("mode", op.opset() < 20 ? "bilinear" : "linear");
+  mode = StringRef(mode).starts_with("bi") ? mode.substr(2) : mode;
+  op.out(0, t.emit<nn::GridSampleOp>(sizes, x.element(), t.value(x), t.value(t.cast(grid, x.element())),
+                                     op.b().getStringAttr(mode), op.b().getStringAttr(op.attr("padding_mode", "zeros")),
+                                     op.b().getBoolAttr(op.flag("align_corners"))));
+}
+
 // [b, c, h, w] → [b, c/s², h·s, w·s]
 void importDepthToSpace(OpContext& op) {
   TensorBuilder& t = op.t();
@@ -201,6 +218,7 @@ constexpr OpDefinition kOps[] = {
     {"", "GlobalMaxPool", importGlobalMaxPool},
     {"", "Resize", importResize},
     {"", "Upsample", importResize},
+    {"", "GridSample", importGridSample},
     {"", "DepthToSpace", importDepthToSpace},
     {"", "SpaceToDepth", importSpaceToDepth},
 };
