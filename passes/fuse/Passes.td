@@ -4,6 +4,22 @@
 
 include "mlir/Pass/PassBase.td"
 
+def MergeLinearsPass : Pass<"sluice-merge-linears", "::mlir::ModuleOp"> {
+  let summary = "Merges linears that share an input into one.";
+  let description = [{
+    Runs before kernels are formed, which then read the parts where they lie. q, k, v and gate, up are separate linears
+    until here: one canonical form for all exporters.
+
+    Input: `%q = nn.linear %x, %wq`, `%k = nn.linear %x, %wk`.
+    Output: `%y = nn.linear %x, concat(%wq, %wk)` and slices of its columns. Codes and scales of quantized weights are
+    concatenated, not what they stand for.
+
+    Refuses linears whose result somebody would have to copy out: a kernel that reads no strides (`nn.rms_norm` of q), or a
+    result of the function.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def FormKernelsPass : Pass<"sluice-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Groups element-wise ops into generated kernels, equal ones once.";
   let description = [{

@@ -9,6 +9,9 @@ void buildFusePipeline(OpPassManager& pm) {
   // Equal sub-graphs once: equal weight expressions become one weight, equal broadcasts one operand.
   pm.addPass(createCSEPass());
 
+  //--- Linears: while results are tensors, whose users show who can read columns of a wider one.
+  pm.addPass(createMergeLinearsPass());
+
   //--- Kernels: generated ones first, which fold the broadcasts and transposes that only they read.
   pm.addPass(createFormKernelsPass());
   pm.addPass(createSelectKernelsPass());
