@@ -107,7 +107,7 @@ absl::Status ErrorCollector::Status(const std::string& otherwise) const {
 }
 
 void CollectRemarks(mlir::MLIRContext* context, std::vector<Remark>* remarks) {
-  mlir::remark::RemarkCategories all{.all = ".*", .passed = {}, .missed = {}, .analysis = {}, .failed = {}};
+  mlir::remark::RemarkCategories all{.all = ".*", .passed = ".*", .missed = ".*", .analysis = ".*", .failed = ".*"};
   (void)mlir::remark::enableOptimizationRemarks(*context, std::make_unique<Collector>(remarks),
                                                 std::make_unique<mlir::remark::RemarkEmittingPolicyAll>(), all);
 }
