@@ -5,7 +5,35 @@
 namespace sluice::kernels {
 
 // One line a family: its description is defined in its folder.
-#define SLUICE_CUDA_FAMILIES(X) X(kCudaLinear) X(kCudaMatmul)
+#define SLUICE_CUDA_FAMILIES(X) \
+  X(kCudaArgReduce)             \
+  X(kCudaAttention)             \
+  X(kCudaBroadcast)             \
+  X(kCudaConv)                  \
+  X(kCudaConvTranspose)         \
+  X(kCudaCopy)                  \
+  X(kCudaCumsum)                \
+  X(kCudaDequantize)            \
+  X(kCudaGather)                \
+  X(kCudaGatherElements)        \
+  X(kCudaGatherNd)              \
+  X(kCudaLayerNorm)             \
+  X(kCudaLinear)                \
+  X(kCudaLinearQ4)              \
+  X(kCudaLinearQ8)              \
+  X(kCudaMatmul)                \
+  X(kCudaPool)                  \
+  X(kCudaQuantize)              \
+  X(kCudaReduce)                \
+  X(kCudaReverse)               \
+  X(kCudaRmsNorm)               \
+  X(kCudaRope)                  \
+  X(kCudaScatterElements)       \
+  X(kCudaScatterNd)             \
+  X(kCudaSoftmax)               \
+  X(kCudaTile)                  \
+  X(kCudaTopK)                  \
+  X(kCudaTranspose)
 
 #define DECLARE(name) extern const CudaFamily name;
 SLUICE_CUDA_FAMILIES(DECLARE)
@@ -40,7 +68,8 @@ absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
   if (plans.empty()) {
     return absl::NotFoundError(absl::StrFormat("no CUDA kernel '%s' for %s", query.name, why));
   }
-  std::stable_sort(plans.begin(), plans.end(), [](const CudaPlan& a, const CudaPlan& b) { return a.us < b.us; });
+  std::sort(plans.begin(), plans.end(),
+            [](const CudaPlan& a, const CudaPlan& b) { return a.us != b.us ? a.us < b.us : a.name < b.name; });
   CudaChoice choice{.plan = plans.front(), .kernel = family->emit(query, gpu, plans.front())};
   choice.others.assign(plans.begin() + 1, plans.end());
   return choice;

@@ -74,8 +74,11 @@ struct CudaParam {
     kOperand,    // sl::Arg<rank> of operand `operand`
     kTensorMap,  // const __grid_constant__ sl::TensorMap of operand `operand`: `dims`, `box`, `swizzle`
     kWorkspace,  // void*: CudaKernel::workspace bytes, 256-byte aligned, uninitialised, shared with other kernels
-    kCounters    // uint32_t*: CudaKernel::counters numbers, zero when the kernel begins; it must leave them zero
+    kCounters,   // uint32_t*: CudaKernel::counters numbers, zero when the kernel begins; it must leave them zero
+    kAddress,    // sl::Address of operand `operand`: an Arg without sizes
+    kNumber      // int64_t: parameter `operand` of the launch (generated kernels), for sl::value
   };
+  static constexpr int kAbsent = 255;  // an operand beyond the query's: a null Arg
   Kind kind = Kind::kOperand;
   int operand = 0;  // number in ins, then outs (an absent one keeps its number and gets a null Arg)
   // kTensorMap: the dimensions of the map, outermost first, each a run [first, last] of the operand's dimensions that
@@ -105,8 +108,8 @@ struct CudaKernel {
   bool overlaps_previous = false;
   // Operands whose strides are honoured (bit i), as CpuKernel; others are dense row-major.
   uint32_t strided_ins = 0, strided_outs = 0;
-  // Operands that must begin at a multiple of 16 bytes (tensor maps, unguarded vectors).  Others may begin anywhere
-  // their element type may.
+  // Operands that must begin at a constant multiple of 16 bytes (tensor maps, unguarded vectors).  Others may begin
+  // anywhere their element type may.
   uint32_t aligned_ins = 0, aligned_outs = 0;
   bool in_place = false;  // outs[0] may be the same memory as ins[0]
 };

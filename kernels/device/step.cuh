@@ -27,6 +27,21 @@ struct Arg {
   int64_t strides[R > 0 ? R : 1];  // elements
 };
 
+template <class A>
+inline constexpr int rank_of = 0;
+template <int R>
+inline constexpr int rank_of<Arg<R>> = R;
+
+// An operand whose sizes are known otherwise.
+struct Address {
+  void* base;
+  int64_t offset;  // bytes
+};
+template <typename T>
+__device__ __forceinline__ T* pointer(const Step* step, const Address& address) {
+  return reinterpret_cast<T*>(static_cast<char*>(address.base) + value(step, address.offset));
+}
+
 // An operand's numbers, read.
 template <typename T, int R>
 struct View {

@@ -75,6 +75,17 @@ __device__ __forceinline__ double narrow<double>(double x) {
   return x;
 }
 
+// The same bits as another type.
+template <typename To, typename From>
+__device__ __forceinline__ To bits_as(From x) {
+  static_assert(sizeof(To) == sizeof(From), "as wide");
+  union {
+    From from;
+    To to;
+  } u = {x};
+  return u.to;
+}
+
 // N elements moved as one access.
 template <typename T, int N>
 struct alignas(sizeof(T) * N) Pack {

@@ -1,0 +1,93 @@
+#include "kernels/common/cuda_text.h"
+
+#include <algorithm>
+
+#include "runtime/base/hash.h"
+
+namespace sluice::kernels {
+
+CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
+                         const std::string& body, int block, const std::vector<int>& ranks) {
+  CudaKernel kernel;
+  kernel.block = block;
+  kernel.params.push_back({.kind = CudaParam::Kind::kStep});
+  std::string params = "const sl::Step* step";
+  const auto add = [&](const char* letter, size_t number, const CudaOperand& operand, size_t position) {
+    const int rank = operand.present() || position >= ranks.size() ? operand.rank() : ranks[position];
+    absl::StrAppend(&params, absl::StrFormat(", const __grid_constant__ sl::Arg<%d> %s%d", rank, letter, number));
+    kernel.params.push_back({.kind = CudaParam::Kind::kOperand, .operand = static_cast<int>(position)});
+  };
+  // A family lists the ranks of all operands it can have; those the query leaves out at its end are absent.
+  const size_t ins = std::max(query.ins.size(), ranks.size());
+  for (size_t i = 0; i < ins; ++i) {
+    const bool given = i < query.ins.size();
+    add("x", i, given ? query.ins[i] : CudaOperand(), i);
+    if (!given) {
+      kernel.params.back().operand = CudaParam::kAbsent;
+    }
+  }
+  for (size_t i = 0; i < query.outs.size(); ++i) {
+    add("y", i, query.outs[i], query.ins.size() + i);
+  }
+  const std::string rest = absl::StrFormat("(%s) {\n  %s\n}\n", params, body);
+  kernel.entry = absl::StrFormat("%s_%08x", stem, static_cast<uint32_t>(Hash64(rest)));
+  kernel.text = absl::StrFormat("#include \"%s\"\n\nextern \"C\" __global__ void __launch_bounds__(%d) %s%s", header,
+                                block, kernel.entry, rest);
+  return kernel;
+}
+
+double OperandBytes(const CudaQuery& query) {
+  double bytes = 0;
+  const auto add = [&](const CudaOperand& operand) {
+    double elements = 1;
+    for (const CudaDim& dim : operand.dims) {
+      elements *= static_cast<double>(dim.expected());
+    }
+    bytes += operand.present() ? elements * BitWidth(operand.dtype) / 8 : 0;
+  };
+  std::for_each(query.ins.begin(), query.ins.end(), add);
+  std::for_each(query.outs.begin(), query.outs.end(), add);
+  return bytes;
+}
+
+double CopyUs(const CudaQuery& query, const Gpu& gpu, double share) {
+  return gpu.launch_us + OperandBytes(query) / (gpu.copy_gbs * share * 1e3);
+}
+
+std::string ProductText(const std::string& name, int first, int last) {
+  std::string text;
+  for (int d = first; d < last; ++d) {
+    absl::StrAppend(&text, text.empty() ? "" : " * ", name, "_", d);
+  }
+  return text.empty() ? "1" : text;
+}
+
+std::string BlocksText(const std::string& work, int64_t each, int64_t cap) {
+  return absl::StrFormat("min(ceildiv(%s, %d), %d)", work, each, cap);
+}
+
+const char* CudaBitsType(DType dtype) {
+  switch (BitWidth(dtype)) {
+    case 64:
+      return "uint64_t";
+    case 32:
+      return "uint32_t";
+    case 16:
+      return "uint16_t";
+    case 8:
+      return "uint8_t";
+    default:
+      return "";
+  }
+}
+
+std::string NotAFloat(std::span<const DType> dtypes) {
+  for (const DType dtype : dtypes) {
+    if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 && dtype != DType::kF64) {
+      return std::string(Name(dtype)) + " operands";
+    }
+  }
+  return "";
+}
+
+}  // namespace sluice::kernels

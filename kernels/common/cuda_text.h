@@ -1,0 +1,34 @@
+// What CUDA families share when they emit: the usual signature, and the cost of moving their operands once.
+#ifndef SLUICE_KERNELS_COMMON_CUDA_TEXT_H_
+#define SLUICE_KERNELS_COMMON_CUDA_TEXT_H_
+
+#include <string>
+#include <vector>
+
+#include "kernels/cuda.h"
+
+namespace sluice::kernels {
+
+// A kernel that takes the step block and every operand as an sl::Arg: x0, x1 … and y0 …; `body` is its one statement.
+// The name of the entry begins with `stem` and ends in a hash of the text.  `ranks`: of operands that may be absent.
+CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
+                         const std::string& body, int block, const std::vector<int>& ranks = {});
+
+// Bytes of all operands, at expected sizes.
+double OperandBytes(const CudaQuery& query);
+// Time of a kernel that moves them once at `share` of the copy bandwidth.
+double CopyUs(const CudaQuery& query, const Gpu& gpu, double share);
+
+// "x0_0 * x0_1": a product of dimensions [first, last) of operand `name`; "1" for none.
+std::string ProductText(const std::string& name, int first, int last);
+// "min(ceildiv(A, B), cap)".
+std::string BlocksText(const std::string& work, int64_t each, int64_t cap);
+
+// The unsigned type as wide as `dtype`, for kernels that only move elements; "" for packed ones.
+const char* CudaBitsType(DType dtype);
+// "f32", or what else one of `dtypes` is; "" when all are floats that kernels compute with (f16, bf16, f32, f64).
+std::string NotAFloat(std::span<const DType> dtypes);
+
+}  // namespace sluice::kernels
+
+#endif  // SLUICE_KERNELS_COMMON_CUDA_TEXT_H_
