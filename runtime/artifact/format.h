@@ -20,6 +20,7 @@ inline constexpr int64_t kHeaderBytes = 64;
 inline constexpr int64_t kBlobAlignment = 4096;         // of blobs and of the program
 inline constexpr int64_t kMaxChunkBytes = 128ll << 20;  // of one chunk of a weight
 inline constexpr int64_t kArenaAlignment = 64;          // of every buffer in an arena
+inline constexpr uint32_t kAbsentOperand = 255;         // CudaParam.operand: none
 
 struct Header {
   uint64_t program_offset = 0;

@@ -25,6 +25,7 @@ class ProgramVerifier {
     RETURN_IF_ERROR(Symbols());
     RETURN_IF_ERROR(Weights());
     RETURN_IF_ERROR(Chunks());
+    RETURN_IF_ERROR(Kernels());
     RETURN_IF_ERROR(States());
     RETURN_IF_ERROR(Functions());
     return CallGraph();
@@ -169,6 +170,27 @@ class ProgramVerifier {
             "%s: bytes %u to %u of the artifact should be zeros (copy or compile it again)", where_, end, first));
       }
       end = last;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Kernels() const {
+    const auto kernels = List(program_.kernels());
+    const auto libraries = List(program_.libraries());
+    for (int64_t i = 0; i < kernels.size(); ++i) {
+      const fb::CudaKernel* cuda = kernels[i]->cuda();
+      if (cuda == nullptr) {
+        continue;
+      }
+      bool fine = cuda->library() < libraries.size() && cuda->block() > 0 && cuda->block() <= 1024 &&
+                  cuda->cluster() > 0 && cuda->cluster() <= 16 && cuda->shared() <= (uint32_t{1} << 20) &&
+                  cuda->counters() <= (uint32_t{1} << 20) && program_.compute_capability() > 0;
+      for (const fb::CudaParam* p : List(cuda->params())) {
+        fine = fine && p->kind() <= fb::CudaParamKind::MAX;
+      }
+      if (!fine) {
+        return Bad("kernels[%d] ('%s'): image, block, shared memory or parameters", i, kernels[i]->name()->c_str());
+      }
     }
     return absl::OkStatus();
   }

@@ -201,9 +201,53 @@ class FunctionVerifier {
     if (instr.kernel() < 0 || instr.kernel() >= List(program_.kernels()).size()) {
       return Bad("instrs[%d]: kernel %d", at, instr.kernel());
     }
-    if (!program_.kernels()->Get(instr.kernel())->library() &&
+    const fb::Kernel& kernel = *program_.kernels()->Get(instr.kernel());
+    if (kernel.cuda() != nullptr) {
+      return CudaLaunch(*kernel.cuda(), instr, at);
+    }
+    if (!kernel.library() &&
         (!IsSlot(instr.grid()) || !AreSlots(List(instr.params())) || List(program_.libraries()).empty())) {
       return Bad("instrs[%d]: a generated kernel needs a grid, params and a library", at);
+    }
+    return absl::OkStatus();
+  }
+
+  // Parameters name operands and numbers of this launch; a map's dimensions are runs of its operand's, all of them.
+  absl::Status CudaLaunch(const fb::CudaKernel& kernel, const fb::Instr& instr, int64_t at) const {
+    if (List(instr.blocks()).size() != 3 || !AreSlots(List(instr.blocks())) || !IsSlotOrNone(instr.workspace()) ||
+        !AreSlots(List(instr.params()))) {
+      return Bad("instrs[%d]: a kernel on a GPU needs three slots of blocks, and slots for workspace and params", at);
+    }
+    const int64_t ins = List(instr.ins()).size();
+    const int64_t operands = ins + List(instr.outs()).size();
+    for (const fb::CudaParam* p : List(kernel.params())) {
+      const bool number = p->kind() == fb::CudaParamKind::Number;
+      const bool absent = p->kind() == fb::CudaParamKind::Operand && p->operand() == kAbsentOperand;
+      const bool operand =
+          !absent && (p->kind() == fb::CudaParamKind::Operand || p->kind() == fb::CudaParamKind::Address ||
+                      p->kind() == fb::CudaParamKind::TensorMap);
+      if ((number && p->operand() >= List(instr.params()).size()) || (operand && p->operand() >= operands)) {
+        return Bad("instrs[%d]: a parameter names %s %u", at, number ? "number" : "operand", p->operand());
+      }
+      if (p->kind() == fb::CudaParamKind::TensorMap) {
+        const fb::View& view = p->operand() < ins ? *instr.ins()->Get(p->operand())
+                                                  : *instr.outs()->Get(static_cast<uint32_t>(p->operand() - ins));
+        RETURN_IF_ERROR(Runs(*p, view, at));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Runs(const fb::CudaParam& p, const fb::View& view, int64_t at) const {
+    const auto runs = List(p.runs());
+    int64_t next = 0;
+    bool fine = runs.size() % 2 == 0 && runs.size() / 2 == List(p.box()).size();
+    for (int64_t i = 0; fine && i < runs.size(); i += 2) {
+      fine = runs[i] == next && runs[i + 1] >= runs[i];
+      next = runs[i + 1] + 1;
+    }
+    if (!fine || next != List(view.sizes()).size()) {
+      return Bad("instrs[%d]: a tensor map whose dimensions are not those of operand %u", at, p.operand());
     }
     return absl::OkStatus();
   }

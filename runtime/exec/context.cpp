@@ -9,9 +9,9 @@ namespace sluice::exec {
 
 using kernels::Tensor;
 
-Context::Context(std::shared_ptr<const Model> model)
+Context::Context(std::shared_ptr<const Model> model, std::unique_ptr<DeviceEngine> device)
     : model_(std::move(model)),
-      engine_(model_->program(), model_->weights(), model_->pool()),
+      engine_(model_->program(), model_->weights(), model_->pool(), std::move(device)),
       state_sizes_(model_->program().states.size()),
       given_(model_->outputs().size()) {
   for (size_t i = 0; i < model_->outputs().size(); ++i) {
@@ -20,7 +20,11 @@ Context::Context(std::shared_ptr<const Model> model)
 }
 
 absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const Model> model) {
-  return std::unique_ptr<Context>(new Context(std::move(model)));
+  std::unique_ptr<DeviceEngine> device;
+  if (model->device() != nullptr) {
+    ASSIGN_OR_RETURN(device, DeviceEngine::Create(*model->device(), model->program().states.size()));
+  }
+  return std::unique_ptr<Context>(new Context(std::move(model), std::move(device)));
 }
 
 absl::Status Context::CheckInputs(std::span<const Tensor> inputs, bool with_data) const {
@@ -78,7 +82,12 @@ absl::Status Context::PrepareStates(std::span<const Tensor> inputs) {
     const int64_t positions = std::max(slots[desc.length_before], slots[desc.length_after]);
     if (const Tensor& past = inputs[desc.input]; past.present()) {
       RETURN_IF_ERROR(state.CopyIn(past, positions));
+      HeldOnHost(s);
       continue;
+    }
+    if (engine_.device != nullptr && positions > state.capacity()) {  // moves what it holds
+      RETURN_IF_ERROR(engine_.device->StateToHost(s, state.data(), state.bytes()));
+      HeldOnHost(s);
     }
     std::array<int64_t, kernels::kMaxRank> sizes{};
     for (size_t d = 0; d < desc.sizes.size(); ++d) {
@@ -89,7 +98,16 @@ absl::Status Context::PrepareStates(std::span<const Tensor> inputs) {
   return absl::OkStatus();
 }
 
+void Context::HeldOnHost(size_t state) {
+  if (engine_.device != nullptr) {
+    engine_.device->held_states[state] = {.host = engine_.states[state].length() > 0, .device = false};
+  }
+}
+
 absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> outputs) {
+  if (engine_.device != nullptr) {
+    RETURN_IF_ERROR(engine_.device->model.device().MakeCurrent());
+  }
   const absl::Status status = RunPrepared(inputs, outputs);
   engine_.cancelled.store(false, std::memory_order_relaxed);
   return status;
@@ -112,6 +130,9 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
       RETURN_IF_ERROR(TakeOutput(i, outputs[i]));
     }
   }
+  if (engine_.device != nullptr) {
+    RETURN_IF_ERROR(engine_.device->stream.Synchronize());
+  }
   for (size_t s = 0; s < engine_.states.size(); ++s) {
     const StateDesc& desc = model_->program().states[s];
     engine_.states[s].set_length(engine_.sizes.slots()[desc.length_after]);
@@ -121,6 +142,7 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
 
 // Results of kind Output are where they belong; all others are copied to the caller or kept.
 absl::Status Context::TakeOutput(size_t index, RunOutput& output) {
+  RETURN_IF_ERROR(engine_.frames[0]->ToHost(index));
   const PortDesc& port = model_->outputs()[index];
   output.tensor = engine_.frames[0]->Output(index);
   const FunctionDesc& main = model_->program().main();

@@ -62,9 +62,10 @@ class Context {
   const Sizes& sizes() const { return engine_.sizes; }
 
  private:
-  explicit Context(std::shared_ptr<const Model> model);
+  Context(std::shared_ptr<const Model> model, std::unique_ptr<DeviceEngine> device);
   absl::Status CheckInputs(std::span<const kernels::Tensor> inputs, bool with_data) const;
   absl::Status BindSizes(std::span<const kernels::Tensor> inputs);
+  void HeldOnHost(size_t state);  // its twin on the device is old
   absl::Status PrepareStates(std::span<const kernels::Tensor> inputs);
   absl::Status RunPrepared(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs);
   absl::Status TakeOutput(size_t index, RunOutput& output);

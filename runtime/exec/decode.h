@@ -15,6 +15,7 @@ struct DecodedKernel {
   const kernels::CpuKernel* kernel = nullptr;  // null: a generated one
   const kernels::Config* config = nullptr;
   cpu::NativeEntry entry = nullptr;
+  const fb::CudaKernel* cuda = nullptr;  // runs on the GPU: nothing else is set
 };
 
 // symbols, exprs, assumptions, weights, states, constants, main_binds.
@@ -26,6 +27,9 @@ absl::Status DecodeFunction(const Program& program, const std::vector<DecodedKer
                             FunctionDesc& function);
 // Splits the function's buffers and workspaces into stages; fills `stages`, `binds` and the `stage` fields.
 absl::Status AssignStages(const Program& program, FunctionDesc& function);
+
+// Groups instructions that run on the GPU into segments.
+void AssignSegments(FunctionDesc& function);
 
 // The symbols slot `slot` depends on.
 std::vector<uint32_t> SymbolsOf(const Program& program, uint32_t slot);

@@ -140,11 +140,19 @@ class FunctionDecoder {
         break;
     }
     const DecodedKernel& kernel = kernels_[from.kernel()];
+    instr.kernel_name = kernel.name;
+    if (kernel.cuda != nullptr) {
+      instr.kind = InstrKind::kDevice;
+      instr.cuda = kernel.cuda;
+      instr.device_kernel = from.kernel();
+      std::copy_n(from.blocks()->begin(), 3, instr.blocks.begin());
+      instr.workspace = from.workspace();
+      return absl::OkStatus();
+    }
     instr.kind = kernel.kernel != nullptr ? InstrKind::kLaunch : InstrKind::kNative;
     instr.kernel = kernel.kernel;
     instr.config = kernel.config;
     instr.entry = kernel.entry;
-    instr.kernel_name = kernel.name;
     instr.grid = static_cast<uint32_t>(std::max(0, from.grid()));
     return instr.kernel == nullptr ? absl::OkStatus() : CheckOperands(instr);
   }

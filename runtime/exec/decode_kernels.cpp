@@ -53,11 +53,11 @@ absl::StatusOr<const fb::Library*> ChooseLibrary(const fb::Program& program, con
   CpuLevel best_level = CpuLevel::kV2;
   std::string have;
   for (const fb::Library* library : List(program.libraries())) {
-    ASSIGN_OR_RETURN(const CpuLevel level, cpu::ParseIsa(library->isa()->str()));
     absl::StrAppend(&have, have.empty() ? "" : ", ", library->isa()->str());
-    if (level <= Cpu().level && (best == nullptr || level > best_level)) {
+    const absl::StatusOr<CpuLevel> level = cpu::ParseIsa(library->isa()->str());  // an image for a GPU is none
+    if (level.ok() && *level <= Cpu().level && (best == nullptr || *level > best_level)) {
       best = library;
-      best_level = level;
+      best_level = *level;
     }
   }
   if (best == nullptr) {
@@ -67,11 +67,14 @@ absl::StatusOr<const fb::Library*> ChooseLibrary(const fb::Program& program, con
   return best;
 }
 
+absl::Status NativeRefused(const std::string& where) {
+  return absl::FailedPreconditionError(where + ": the artifact holds machine code, which --no-native refuses to run");
+}
+
 absl::Status LoadLibrary(Program& program, const DecodeOptions& options) {
   const artifact::Artifact& artifact = *program.artifact;
   if (!options.native) {
-    return absl::FailedPreconditionError(artifact.where() +
-                                         ": the artifact holds machine code, which --no-native refuses to run");
+    return NativeRefused(artifact.where());
   }
   ASSIGN_OR_RETURN(const fb::Library* library, ChooseLibrary(artifact.program(), artifact.where()));
   RETURN_IF_ERROR(artifact.VerifyChunk(*library->chunk(), "library for " + library->isa()->str()));
@@ -87,6 +90,14 @@ absl::StatusOr<std::vector<DecodedKernel>> DecodeKernels(Program& program, const
   for (const fb::Kernel* from : List(program.artifact->program().kernels())) {
     DecodedKernel& kernel = decoded.emplace_back();
     kernel.name = from->name()->str();
+    if (from->cuda() != nullptr) {
+      if (!options.native) {
+        return NativeRefused(where);
+      }
+      kernel.cuda = from->cuda();
+      program.on_device = true;
+      continue;
+    }
     if (!from->library()) {
       if (program.library == nullptr) {
         RETURN_IF_ERROR(LoadLibrary(program, options));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "runtime/artifact/verify.h"
 #include "runtime/exec/decode.h"
 
 namespace sluice::exec {
@@ -91,7 +92,7 @@ class StageAssigner {
     for (size_t i = 0; i < function_.instrs.size(); ++i) {
       InstrDesc& instr = function_.instrs[i];
       instr.counts_any = instr.counts_begin < instr.counts_end;
-      if (instr.kind != InstrKind::kLaunch) {
+      if (instr.kind != InstrKind::kLaunch && instr.kind != InstrKind::kDevice) {
         continue;
       }
       for (uint32_t v = instr.ins; v < instr.end; ++v) {
@@ -103,7 +104,7 @@ class StageAssigner {
       if (static_cast<int64_t>(i) <= call_of_stage_[instr.stage]) {
         return TooEarly(absl::StrFormat("an operand of instruction %d", i));
       }
-      if (instr.kernel->workspace != nullptr) {
+      if (instr.kernel != nullptr && instr.kernel->workspace != nullptr) {
         function_.stages[instr.stage].workspace.push_back(static_cast<uint32_t>(i));
       }
     }
@@ -128,11 +129,44 @@ class StageAssigner {
           slots.insert(view.sizes.begin(), view.sizes.begin() + view.rank);
         }
       }
+      MonitorDevice(static_cast<int32_t>(&stage - function_.stages.data()), slots);
       for (uint32_t slot : slots) {
         if (program_.slot_constant[slot] == 0) {
           stage.monitored.push_back(slot);
         }
       }
+    }
+  }
+
+  // What a CUDA graph is built for: grids, workspaces, the sizes of tensor maps, and room for what the caller gives and
+  // takes.
+  void MonitorDevice(int32_t stage, std::set<uint32_t>& slots) const {
+    for (const InstrDesc& instr : function_.instrs) {
+      if (instr.kind != InstrKind::kDevice || instr.stage != stage) {
+        continue;
+      }
+      slots.insert(instr.blocks.begin(), instr.blocks.end());
+      if (instr.workspace >= 0) {
+        slots.insert(static_cast<uint32_t>(instr.workspace));
+      }
+      for (const fb::CudaParam* param : artifact::List(instr.cuda->params())) {
+        if (param->kind() == fb::CudaParamKind::TensorMap) {
+          const ViewDesc& view = function_.views[instr.ins + param->operand()];
+          slots.insert(view.sizes.begin(), view.sizes.begin() + view.rank);
+        }
+      }
+    }
+    if (function_.segments.empty()) {
+      return;
+    }
+    for (const PortDesc& port : function_.inputs) {
+      if (stage == 0) {
+        slots.insert(port.sizes.begin(), port.sizes.end());
+      }
+    }
+    for (uint32_t b : function_.stages[stage].outputs) {
+      const PortDesc& port = function_.outputs[function_.buffers[b].index];
+      slots.insert(port.sizes.begin(), port.sizes.end());
     }
   }
 

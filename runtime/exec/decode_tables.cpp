@@ -198,10 +198,10 @@ absl::StatusOr<std::unique_ptr<const Program>> Decode(std::shared_ptr<const arti
   program->artifact = std::move(artifact);
   const fb::Program& from = program->artifact->program();
   const std::string target = from.target() == nullptr ? "" : from.target()->str();
-  if (target != "cpu") {
+  if (target != "cpu" && from.compute_capability() == 0) {
     return absl::UnimplementedError(
-        absl::StrFormat("%s: the artifact is for target '%s', this runtime runs 'cpu' (compile "
-                        "the model with --target cpu)",
+        absl::StrFormat("%s: the artifact is for target '%s', this runtime runs 'cpu' and CUDA targets (compile the "
+                        "model with --target cpu)",
                         program->artifact->where(), target));
   }
   RETURN_IF_ERROR(DecodeTables(*program));
@@ -211,6 +211,7 @@ absl::StatusOr<std::unique_ptr<const Program>> Decode(std::shared_ptr<const arti
     RETURN_IF_ERROR(DecodeFunction(*program, kernels, *function, decoded));
   }
   for (FunctionDesc& function : program->functions) {
+    AssignSegments(function);
     RETURN_IF_ERROR(AssignStages(*program, function));
   }
   return program;

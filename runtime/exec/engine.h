@@ -11,6 +11,7 @@
 #include "kernels/desc.h"
 #include "runtime/base/thread_pool.h"
 #include "runtime/exec/block.h"
+#include "runtime/exec/device_frame.h"
 #include "runtime/exec/program.h"
 #include "runtime/exec/sizes.h"
 #include "runtime/exec/state.h"
@@ -34,8 +35,12 @@ struct WeightBytes {
   int64_t bytes = 0;
 };
 
+// CLOCK_MONOTONIC.
+int64_t NowNs();
+
 struct Engine {
-  Engine(const Program& program, std::span<const WeightBytes> weights, ThreadPool& pool);
+  Engine(const Program& program, std::span<const WeightBytes> weights, ThreadPool& pool,
+         std::unique_ptr<DeviceEngine> device = nullptr);
   ~Engine();
 
   const Program& program;
@@ -44,6 +49,7 @@ struct Engine {
   Counters counters;
   Sizes sizes;
   std::vector<StateBuffer> states;
+  std::unique_ptr<DeviceEngine> device;        // null: everything runs on the CPU; outlives the frames
   std::vector<std::unique_ptr<Frame>> frames;  // one a function: none calls itself
   LaunchObserver* observer = nullptr;
   std::atomic<bool> cancelled{false};

@@ -9,17 +9,15 @@ namespace sluice::exec {
 
 using kernels::Tensor;
 
-namespace {
-
-int64_t Now() {
+int64_t NowNs() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
-}  // namespace
-
-Engine::Engine(const Program& program, std::span<const WeightBytes> weights, ThreadPool& pool)
-    : program(program), weights(weights), pool(pool), sizes(program) {
+Engine::Engine(const Program& program, std::span<const WeightBytes> weights, ThreadPool& pool,
+               std::unique_ptr<DeviceEngine> on_device)
+    : program(program), weights(weights), pool(pool), sizes(program), device(std::move(on_device)) {
+  sizes.Evaluate();  // constants
   for (const StateDesc& state : program.states) {
     states.emplace_back(state, &counters);
   }
@@ -59,20 +57,33 @@ Frame::Frame(Engine& engine, const FunctionDesc& function)
     tensors_[v].layout = function.views[v].layout;
     tensors_[v].rank = function.views[v].rank;
   }
+  if (engine.device != nullptr && !function.segments.empty()) {
+    device_ = std::make_unique<DeviceFrame>(engine, function, roots_, tensors_);
+  }
 }
 
 // The hot loop.  Everything it reads was decoded; it evaluates slots into views and calls kernels.
 template <bool kObserved>
 absl::Status Frame::RunInstrs() {
-  for (const InstrDesc& instr : function_.instrs) {
+  size_t segment = 0;
+  for (uint32_t i = 0; i < function_.instrs.size(); ++i) {
+    const InstrDesc& instr = function_.instrs[i];
     if (engine_.cancelled.load(std::memory_order_relaxed)) {
       return absl::CancelledError("the run was cancelled");
+    }
+    if (instr.kind == InstrKind::kDevice) {
+      RETURN_IF_ERROR(RunOnDevice(segment));
+      i = function_.segments[segment++].end - 1;
+      continue;
+    }
+    if (device_ != nullptr) {
+      RETURN_IF_ERROR(device_->BeforeHost(i));
     }
     const bool call = instr.kind == InstrKind::kIf || instr.kind == InstrKind::kLoop;
     if (!Fill(instr.ins, call ? instr.outs : instr.end)) {
       return BadView(instr);
     }
-    const int64_t begin = kObserved ? Now() : 0;
+    const int64_t begin = kObserved ? NowNs() : 0;
     absl::Status status;
     switch (instr.kind) {
       case InstrKind::kLaunch:
@@ -80,6 +91,8 @@ absl::Status Frame::RunInstrs() {
         break;
       case InstrKind::kNative:
         LaunchNative(instr);
+        break;
+      case InstrKind::kDevice:
         break;
       case InstrKind::kIf:
         status = If(instr);
@@ -91,15 +104,29 @@ absl::Status Frame::RunInstrs() {
     if (!status.ok()) {
       return call ? status : At(instr, status);
     }
+    if (device_ != nullptr) {
+      device_->AfterHost(i);
+    }
     if constexpr (kObserved) {
       if (!call) {
         const std::span<const Tensor> all = tensors_;
         engine_.observer->OnLaunch(function_, instr, all.subspan(instr.ins, instr.outs - instr.ins),
-                                   all.subspan(instr.outs, instr.end - instr.outs), begin, Now());
+                                   all.subspan(instr.outs, instr.end - instr.outs), begin, NowNs());
       }
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status Frame::RunOnDevice(size_t index) {
+  const SegmentDesc& segment = function_.segments[index];
+  for (uint32_t i = segment.begin; i < segment.end; ++i) {
+    const InstrDesc& instr = function_.instrs[i];
+    if (!Fill(instr.ins, instr.end)) {
+      return BadView(instr);
+    }
+  }
+  return device_->RunSegment(index);
 }
 
 absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> outputs) {
@@ -110,6 +137,9 @@ absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> 
     }
   }
   given_ = outputs;
+  if (device_ != nullptr) {
+    device_->Begin();
+  }
   RETURN_IF_ERROR(EnterStage(0));
   return engine_.observer != nullptr ? RunInstrs<true>() : RunInstrs<false>();
 }
@@ -135,6 +165,9 @@ absl::Status Frame::EnterStage(size_t index) {
       roots_[stage.arena[i]] = {memory.arena.data() + plan->offsets[i], plan->bytes[i]};
     }
     memory.placed = plan;
+  }
+  if (device_ != nullptr) {
+    RETURN_IF_ERROR(device_->Place(index, *plan));
   }
   return PlaceOutputs(stage);
 }

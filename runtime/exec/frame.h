@@ -5,6 +5,7 @@
 #define SLUICE_RUNTIME_EXEC_FRAME_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -46,6 +47,11 @@ class Frame {
   // Where output i is after Run: in the caller's memory when it was used, elsewhere otherwise.  Strided for a state.
   kernels::Tensor Output(size_t i) const;
 
+  // Brings output i to the host, where it is not.
+  absl::Status ToHost(size_t i) {
+    return device_ == nullptr ? absl::OkStatus() : device_->ToHost(function_.outputs[i].buffer);
+  }
+
   // Largest arena of the current plans, its lower bound and the workspace, over all stages, in bytes.
   struct MemoryUse {
     int64_t arena = 0, lower_bound = 0, workspace = 0;
@@ -64,13 +70,14 @@ class Frame {
   absl::Status PlaceOutputs(const StageDesc& stage);
   template <bool kObserved>
   absl::Status RunInstrs();
+  absl::Status RunOnDevice(size_t segment);
   absl::Status Launch(const InstrDesc& instr);
   void LaunchNative(const InstrDesc& instr);
   absl::Status TakeCounts(const InstrDesc& instr);
   absl::Status If(const InstrDesc& instr);
   absl::Status Loop(const InstrDesc& instr);
   absl::Status LoopBody(const InstrDesc& instr, LoopValues& loop, int64_t& iterations);
-  absl::Status KeepResults(const InstrDesc& instr, LoopValues& loop, const Frame& body, int64_t iteration);
+  absl::Status KeepResults(const InstrDesc& instr, LoopValues& loop, Frame& body, int64_t iteration);
   absl::Status FinishLoop(const InstrDesc& instr, LoopValues& loop, int64_t iterations);
   absl::Status FinishCall(const InstrDesc& instr, std::span<const kernels::Tensor> results);
   absl::Status Call(int32_t function, std::span<const kernels::Tensor> args, std::span<const Memory> outputs);
@@ -95,6 +102,7 @@ class Frame {
   std::vector<Memory> call_memory_;
   std::vector<kernels::Tensor> call_results_;
   std::vector<LoopValues> loops_;
+  std::unique_ptr<DeviceFrame> device_;  // null: no launch of this function runs on a GPU
 };
 
 }  // namespace sluice::exec

@@ -35,6 +35,7 @@ absl::Status Frame::If(const InstrDesc& instr) {
   RETURN_IF_ERROR(Call(function, all.subspan(instr.ins + 1, instr.outs - instr.ins - 1), call_memory_));
   call_results_.clear();
   for (size_t i = 0; i < results; ++i) {
+    RETURN_IF_ERROR(engine_.frames[function]->ToHost(i));
     call_results_.push_back(engine_.frames[function]->Output(i));
   }
   return FinishCall(instr, call_results_);
@@ -109,6 +110,7 @@ absl::Status Frame::LoopBody(const InstrDesc& instr, LoopValues& loop, int64_t& 
     }
     call_memory_.assign(results + 1, Memory{});
     RETURN_IF_ERROR(Call(instr.then_function, loop.args, call_memory_));
+    RETURN_IF_ERROR(body.ToHost(0));
     condition = *body.Output(0).as<uint8_t>();
     RETURN_IF_ERROR(KeepResults(instr, loop, body, iterations));
   }
@@ -117,8 +119,9 @@ absl::Status Frame::LoopBody(const InstrDesc& instr, LoopValues& loop, int64_t& 
 
 // The body's results lie in its frame, where the next iteration will write: carried values are kept until then, the
 // others are stacked.
-absl::Status Frame::KeepResults(const InstrDesc& instr, LoopValues& loop, const Frame& body, int64_t iteration) {
+absl::Status Frame::KeepResults(const InstrDesc& instr, LoopValues& loop, Frame& body, int64_t iteration) {
   for (size_t i = 0; i < instr.end - instr.outs; ++i) {
+    RETURN_IF_ERROR(body.ToHost(i + 1));
     const bool carried = i < instr.carried;
     LoopValues::Value& value = loop.values[i];
     Block& memory = value.memory[carried ? iteration % 2 : 0];

@@ -172,6 +172,14 @@ absl::StatusOr<std::unique_ptr<MemoryPlan>> MakePlan(const Program& program, con
     problem.push_back({static_cast<int64_t>(buffer.first), static_cast<int64_t>(buffer.last) + 1, bytes});
   }
   memory->workspace_bytes = WorkspaceBytes(function, stage, slots, threads);
+  if (!function.segments.empty()) {
+    memory->bound = slots;
+    for (const InstrDesc& instr : function.instrs) {
+      if (instr.workspace >= 0 && instr.stage == static_cast<int32_t>(stage_index)) {
+        memory->device_workspace = std::max(memory->device_workspace, slots[instr.workspace]);
+      }
+    }
+  }
   if (memory->bucket != nullptr) {
     RETURN_IF_ERROR(TakeBucketOffsets(function, stage, problem, *memory));
     return memory;
@@ -201,7 +209,7 @@ MemoryPlan* PlanCache::Add(std::unique_ptr<MemoryPlan> plan) {
     plans_.erase(std::min_element(plans_.begin(), plans_.end(),
                                   [](const auto& a, const auto& b) { return a->last_used < b->last_used; }));
   }
-  plan->last_used = ++clock_;
+  plan->last_used = plan->serial = ++clock_;
   plans_.push_back(std::move(plan));
   return plans_.back().get();
 }

@@ -32,6 +32,9 @@ struct MemoryPlan {
   int64_t arena_bytes = 0;
   int64_t lower_bound = 0;
   int64_t workspace_bytes = 0;
+  int64_t device_workspace = 0;
+  std::vector<int64_t> bound;  // every slot, of a function that runs on a GPU: what graphs are built for
+  uint64_t serial = 0;         // number in its cache, never used twice
   uint64_t last_used = 0;
   const fb::BucketPlan* bucket = nullptr;
 

@@ -1,5 +1,6 @@
 #include "runtime/exec/model.h"
 
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -20,6 +21,38 @@ absl::StatusOr<int> FindPort(const std::vector<PortDesc>& ports, const std::stri
       absl::StrFormat("%s '%s': the model has none of that name (it has %s)", kind, name, names));
 }
 
+// Number of the CUDA device to run on; -1: the CPU.  The artifact says which of the two it is for.
+absl::StatusOr<int> DeviceOrdinal(const Program& program, const std::string& device) {
+  const std::string& where = program.artifact->where();
+  const char* target = program.artifact->program().target()->c_str();
+  if (!program.on_device) {
+    if (!device.empty() && device != "cpu") {
+      if (const absl::Status status = cuda::Driver::Open().status(); !status.ok()) {
+        return absl::Status(status.code(), absl::StrCat("--device: '", device, "': ", std::string(status.message())));
+      }
+      return absl::FailedPreconditionError(absl::StrFormat(
+          "--device: '%s': %s is for target %s (compile it with --target cuda-sm90a)", device, where, target));
+    }
+    return -1;
+  }
+  int ordinal = 0;
+  const char* end = device.data() + device.size();
+  if (device == "cpu") {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("--device: '%s': %s is for target %s (compile it with --target cpu)", device, where, target));
+  }
+  if (!device.empty() && device != "cuda") {
+    if (device.rfind("cuda:", 0) != 0) {
+      return absl::InvalidArgumentError("--device: '" + device + "' (give cpu or cuda:N)");
+    }
+    const auto [at, error] = std::from_chars(device.data() + 5, end, ordinal);
+    if (error != std::errc() || at != end || ordinal < 0) {
+      return absl::InvalidArgumentError("--device: '" + device + "' (give cpu or cuda:N)");
+    }
+  }
+  return ordinal;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Model>> Model::Load(std::shared_ptr<const artifact::Artifact> artifact,
@@ -33,7 +66,12 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Load(std::shared_ptr<const a
   if (options.verify) {
     RETURN_IF_ERROR(model->artifact().VerifyChunks(*model->pool_));
   }
+  ASSIGN_OR_RETURN(const int ordinal, DeviceOrdinal(*model->program_, options.device));
   ASSIGN_OR_RETURN(model->weights_, BindWeights(model->artifact(), options.weights, *model->pool_));
+  if (ordinal >= 0) {
+    ASSIGN_OR_RETURN(model->device_,
+                     DeviceModel::Load(*model->program_, ordinal, model->weights_.bytes(), *model->pool_));
+  }
   return model;
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/artifact/artifact.h"
 #include "runtime/base/status.h"
 #include "runtime/base/thread_pool.h"
+#include "runtime/exec/device_model.h"
 #include "runtime/exec/engine.h"
 #include "runtime/exec/program.h"
 #include "runtime/exec/weights.h"
@@ -26,13 +27,15 @@ struct ModelOptions {
   std::shared_ptr<ThreadPool> pool;  // used instead of a new one of `threads`
   bool native = true;                // false: refuse artifacts with machine code
   std::string weights;               // stripped artifacts: a model file, "random" or "random:SEED"
+  std::string device;                // "cpu", "cuda:N"; empty: what the artifact is for, cuda:0
   bool verify = true;                // compare the checksums of all weights
   KernelFinder find_kernel = kernels::FindCpuKernel;
 };
 
 class Model {
  public:
-  // Errors: those of Decode (program.h) and BindWeights (weights.h); kDataLoss for a wrong byte in the weights.
+  // Errors: those of Decode (program.h), BindWeights (weights.h) and DeviceModel::Load; kDataLoss for a wrong byte in
+  // the weights; kFailedPrecondition for a device the artifact is not for.
   static absl::StatusOr<std::shared_ptr<const Model>> Load(std::shared_ptr<const artifact::Artifact> artifact,
                                                            const ModelOptions& options);
 
@@ -41,6 +44,7 @@ class Model {
   std::span<const WeightBytes> weights() const { return weights_.bytes(); }
   int64_t weights_bytes() const;
   ThreadPool& pool() const { return *pool_; }
+  const DeviceModel* device() const { return device_.get(); }  // null: on the CPU
 
   const std::vector<PortDesc>& inputs() const { return program_->main().inputs; }
   const std::vector<PortDesc>& outputs() const { return program_->main().outputs; }
@@ -53,6 +57,7 @@ class Model {
   std::unique_ptr<const Program> program_;
   Weights weights_;
   std::shared_ptr<ThreadPool> pool_;
+  std::unique_ptr<const DeviceModel> device_;
 };
 
 }  // namespace sluice::exec

@@ -51,7 +51,7 @@ struct ViewDesc {
   std::array<uint32_t, kernels::kMaxRank> strides{};  // slots; unless dense
 };
 
-enum class InstrKind : uint8_t { kLaunch, kNative, kIf, kLoop };
+enum class InstrKind : uint8_t { kLaunch, kNative, kDevice, kIf, kLoop };
 
 struct InstrDesc {
   InstrKind kind = InstrKind::kLaunch;
@@ -59,6 +59,10 @@ struct InstrDesc {
   const kernels::CpuKernel* kernel = nullptr;  // kLaunch
   const kernels::Config* config = nullptr;
   cpu::NativeEntry entry = nullptr;             // kNative
+  const fb::CudaKernel* cuda = nullptr;         // kDevice
+  int32_t device_kernel = -1;                   // kDevice: index into Program.kernels
+  std::array<uint32_t, 3> blocks{};             // kDevice: slots
+  int32_t workspace = -1;                       // kDevice: slot, bytes
   uint32_t grid = 0;                            // slot
   uint32_t ins = 0, outs = 0, end = 0;          // views [ins, outs) and [outs, end)
   uint32_t params_begin = 0, params_end = 0;    // FunctionDesc::params
@@ -97,6 +101,13 @@ struct StageDesc {
   std::vector<uint32_t> monitored;  // slots a plan must cover
 };
 
+// Neighbouring instructions that run on the GPU: one CUDA graph.
+struct SegmentDesc {
+  uint32_t begin = 0, end = 0;   // instructions
+  std::vector<uint32_t> needs;   // buffers whose bytes from before it reads, or writes a part of
+  std::vector<uint32_t> writes;  // buffers
+};
+
 struct FunctionDesc {
   std::string name;
   std::vector<BufferDesc> buffers;
@@ -108,6 +119,7 @@ struct FunctionDesc {
   std::vector<ResultSymbol> results;
   std::vector<PortDesc> inputs, outputs;
   std::vector<StageDesc> stages;
+  std::vector<SegmentDesc> segments;  // none: everything runs on the CPU
   int32_t loops = 0;
   struct Bind {
     uint32_t input, dim, symbol;
@@ -163,6 +175,7 @@ struct Program {
   std::vector<WeightDesc> weights;
   std::vector<StateDesc> states;
   std::vector<uint8_t> main_binds;  // symbols that @main's inputs or states bind, one flag a symbol
+  bool on_device = false;           // some kernels run on a GPU
 
   const FunctionDesc& main() const { return functions[0]; }
   std::string SlotText(uint32_t slot) const;                        // "past + seq"

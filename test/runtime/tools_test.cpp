@@ -74,7 +74,7 @@ TEST_F(Tools, ErrorsAndExitCodes) {
   EXPECT_EQ(Run("sluice-run", "add.sluice --device tpu").code, 2);
   run = Run("sluice-run", "add.sluice --device cuda:0");
   EXPECT_EQ(run.code, 4);
-  EXPECT_THAT(run.out, HasSubstr("this build has no CUDA"));
+  EXPECT_THAT(run.out, HasSubstr("no CUDA driver"));
   run = Run("sluice-run", "add.sluice --no-native --input x=x.npy --input z=x.npy");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, HasSubstr("--no-native"));

@@ -7,6 +7,7 @@
 
 #include "runtime/artifact/artifact.h"
 #include "runtime/base/json_writer.h"
+#include "runtime/cuda/cubin.h"
 #include "runtime/exec/program.h"
 
 namespace sluice::tools {
@@ -35,6 +36,7 @@ class Dump {
   std::string BufferText(const fb::Function& function, int buffer) const;
   std::string InstrName(const fb::Instr& instr) const;
   void Ports(const flatbuffers::Vector<flatbuffers::Offset<fb::Port>>* ports, const char* kind, JsonWriter* json) const;
+  cuda::CubinFacts FactsOf(const fb::Kernel& kernel) const;
   absl::Status VerifyPlans(const exec::Program& program) const;
 
   exec::Program program_;

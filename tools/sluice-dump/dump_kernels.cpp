@@ -11,6 +11,19 @@ namespace sluice::tools {
 
 using artifact::List;
 
+// Of its image; the shared memory is that of the image and of the launch.  Zeros for a kernel on the CPU.
+cuda::CubinFacts Dump::FactsOf(const fb::Kernel& kernel) const {
+  if (kernel.cuda() == nullptr) {
+    return {};
+  }
+  const fb::Library& library = *fb().libraries()->Get(kernel.cuda()->library());
+  const absl::StatusOr<cuda::CubinFacts> read =
+      cuda::ReadCubin(program_.artifact->ChunkBytes(*library.chunk()), kernel.cuda()->entry()->str());
+  cuda::CubinFacts facts = read.ok() ? *read : cuda::CubinFacts();
+  facts.shared_bytes += kernel.cuda()->shared();
+  return facts;
+}
+
 void Dump::Kernels(JsonWriter* json) const {
   std::map<int, std::set<std::string>> nodes;
   std::map<int, int64_t> uses;
@@ -28,9 +41,15 @@ void Dump::Kernels(JsonWriter* json) const {
   for (int k = 0; k < List(fb().kernels()).size(); ++k) {
     const fb::Kernel& kernel = *fb().kernels()->Get(k);
     const std::string family = kernel.library() ? kernel.name()->str() : "generated";
+    const cuda::CubinFacts facts = FactsOf(kernel);
     if (json == nullptr) {
       std::printf("%s (%s), %lld launches", kernel.name()->c_str(), kernel.library() ? "library" : "generated",
                   static_cast<long long>(uses[k]));
+      if (kernel.cuda() != nullptr) {
+        std::printf(", GPU: %lld registers, %lld bytes local, %lld bytes shared",
+                    static_cast<long long>(facts.registers), static_cast<long long>(facts.local_bytes),
+                    static_cast<long long>(facts.shared_bytes));
+      }
       for (const std::string& node : nodes[k]) {
         std::printf("  %s", node.c_str());
       }
@@ -38,8 +57,10 @@ void Dump::Kernels(JsonWriter* json) const {
       continue;
     }
     // Registers and shared memory are figures of GPU kernels; a CPU kernel has none.
-    json->BeginObject().Field("name", kernel.name()->str()).Field("family", family).Field("registers", 0);
-    json->Field("local_bytes", 0).Field("shared_bytes", 0).Field("launches", uses[k]);
+    json->BeginObject().Field("name", kernel.name()->str()).Field("family", family);
+    json->Field("registers", facts.registers).Field("local_bytes", facts.local_bytes);
+    json->Field("shared_bytes", facts.shared_bytes).Field("launches", uses[k]);
+    json->Field("device", kernel.cuda() != nullptr ? "gpu" : "cpu");
     json->Field("nodes", std::vector<std::string>(nodes[k].begin(), nodes[k].end())).EndObject();
   }
   if (json != nullptr) {
@@ -110,7 +131,7 @@ absl::Status Dump::VerifyPlans(const exec::Program& program) const {
 absl::Status Dump::Verify() const {
   ThreadPool pool(AvailableCpus());
   RETURN_IF_ERROR(program_.artifact->VerifyChunks(pool));  // Open did the rest of the file
-  if (fb().target() == nullptr || fb().target()->str() != "cpu") {
+  if (fb().compute_capability() == 0 && (fb().target() == nullptr || fb().target()->str() != "cpu")) {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<const exec::Program> program, exec::Decode(program_.artifact, {}));

@@ -23,7 +23,7 @@ struct RunOptions {
   std::vector<std::string> test_data;
   Tolerance tolerance;
   std::string weights;
-  std::string device = "cpu";
+  std::string device;
   std::string profile;
   int64_t threads = 0;
   bool no_native = false;

@@ -21,7 +21,7 @@ void Declare(Flags& flags, RunOptions& o) {
   flags.Double(&o.tolerance.rtol, 0, "rtol", "R", "relative tolerance of --test-data");
   flags.Double(&o.tolerance.atol, 0, "atol", "A", "absolute tolerance of --test-data");
   flags.String(&o.weights, 0, "weights", "MODEL.onnx|random[:SEED]", "weights of a stripped artifact");
-  flags.String(&o.device, 0, "device", "cpu|cuda:N", "where to run");
+  flags.String(&o.device, 0, "device", "cpu|cuda:N", "where to run; default: what the artifact is for");
   flags.String(&o.profile, 0, "profile", "FILE.json", "write a trace of all launches (Perfetto)");
   flags.Int(&o.threads, 0, "threads", "N", "threads; 0: as many as the process may use");
   flags.Switch(&o.no_native, 0, "no-native", "refuse artifacts that hold machine code");
@@ -53,8 +53,8 @@ std::string Contradiction(const Flags& flags, const RunOptions& o) {
   if (o.threads < 0 || o.threads > 4096) {
     return "--threads: is not between 0 and 4096";
   }
-  if (o.device != "cpu" && o.device.rfind("cuda", 0) != 0) {
-    return "--device: '" + o.device + "' (give cpu)";
+  if (!o.device.empty() && o.device != "cpu" && o.device.rfind("cuda", 0) != 0) {
+    return "--device: '" + o.device + "' (give cpu or cuda:N)";
   }
   if (flags.Given("max-tokens") && o.max_tokens < 0) {
     return "--max-tokens: is negative";
@@ -63,14 +63,12 @@ std::string Contradiction(const Flags& flags, const RunOptions& o) {
 }
 
 absl::StatusOr<ExitCode> Run(const Flags& flags, const RunOptions& options) {
-  if (options.device != "cpu") {
-    return absl::UnavailableError("--device: '" + options.device + "': this build has no CUDA (use --device cpu)");
-  }
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(auto artifact, artifact::Artifact::Open(options.artifact));
   ASSIGN_OR_RETURN(auto model, exec::Model::Load(std::move(artifact), {.threads = static_cast<int>(options.threads),
                                                                        .native = !options.no_native,
-                                                                       .weights = options.weights}));
+                                                                       .weights = options.weights,
+                                                                       .device = options.device}));
   ASSIGN_OR_RETURN(std::unique_ptr<exec::Context> context, exec::Context::Create(model));
   const std::chrono::duration<double, std::milli> load = std::chrono::steady_clock::now() - start;
   LaunchTrace trace;

@@ -1,0 +1,183 @@
+#include "runtime/cuda/device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+namespace sluice::cuda {
+
+absl::StatusOr<std::unique_ptr<Device>> Device::Open(const DeviceNeeds& needs) {
+  std::unique_ptr<Device> device(new Device);
+  ASSIGN_OR_RETURN(device->driver_, Driver::Open());
+  const Driver& cuda = *device->driver_;
+  const std::string where = absl::StrFormat("cuda:%d", needs.ordinal);
+  if (cuda.version() < needs.driver) {
+    return absl::UnavailableError(absl::StrFormat(
+        "%s: the artifact needs a driver for CUDA %d.%d, this one is for %d.%d (install a newer driver)", where,
+        needs.driver / 1000, needs.driver % 1000 / 10, cuda.version() / 1000, cuda.version() % 1000 / 10));
+  }
+  int count = 0;
+  RETURN_IF_ERROR(cuda.Check(cuda.cuDeviceGetCount(&count), "cuDeviceGetCount"));
+  if (needs.ordinal >= count) {
+    return absl::UnavailableError(absl::StrFormat("%s: this machine has %d CUDA devices", where, count));
+  }
+  RETURN_IF_ERROR(cuda.Check(cuda.cuDeviceGet(&device->device_, needs.ordinal), "cuDeviceGet"));
+  char name[128] = "";
+  cuda.cuDeviceGetName(name, sizeof(name), device->device_);
+  device->name_ = name;
+  int major = 0;
+  int minor = 0;
+  cuda.cuDeviceGetAttribute(&major, kAttributeMajor, device->device_);
+  cuda.cuDeviceGetAttribute(&minor, kAttributeMinor, device->device_);
+  if (needs.capability != 0 && needs.capability != 10 * major + minor) {
+    return absl::UnavailableError(absl::StrFormat("%s: the artifact needs compute capability %d.%d, %s has %d.%d",
+                                                  where, needs.capability / 10, needs.capability % 10, device->name_,
+                                                  major, minor));
+  }
+  RETURN_IF_ERROR(
+      cuda.Check(cuda.cuDevicePrimaryCtxRetain(&device->context_, device->device_), "cuDevicePrimaryCtxRetain"));
+  RETURN_IF_ERROR(device->MakeCurrent());
+  return device;
+}
+
+Device::~Device() {
+  if (context_ != nullptr) {
+    driver_->cuDevicePrimaryCtxRelease_v2(device_);
+  }
+}
+
+absl::Status Device::MakeCurrent() const {
+  return driver_->Check(driver_->cuCtxSetCurrent(context_), "cuCtxSetCurrent");
+}
+
+absl::StatusOr<int64_t> Device::FreeBytes() const {
+  size_t free = 0;
+  size_t total = 0;
+  RETURN_IF_ERROR(driver_->Check(driver_->cuMemGetInfo_v2(&free, &total), "cuMemGetInfo"));
+  return static_cast<int64_t>(free);
+}
+
+absl::Status Device::CopyAll(std::span<const Upload> uploads, ThreadPool& pool) const {
+  constexpr int64_t kPiece = 8 << 20;
+  std::vector<Upload> pieces;
+  for (const Upload& upload : uploads) {
+    for (size_t at = 0; at < upload.from.size(); at += kPiece) {
+      pieces.push_back({upload.to + at, upload.from.subspan(at, std::min<size_t>(kPiece, upload.from.size() - at))});
+    }
+  }
+  std::mutex mutex;
+  absl::Status first;
+  // Each call of the body has a stream and two pinned pieces: one fills while the other travels.
+  const auto body = [&](int64_t begin, int64_t end) -> absl::Status {
+    RETURN_IF_ERROR(MakeCurrent());
+    ASSIGN_OR_RETURN(const Stream stream, Stream::Create(*this));
+    PinnedBlock pinned[2] = {PinnedBlock(*this), PinnedBlock(*this)};
+    for (int64_t i = begin; i < end; ++i) {
+      PinnedBlock& piece = pinned[i % 2];
+      if (i >= begin + 2) {
+        RETURN_IF_ERROR(stream.Synchronize());
+      }
+      RETURN_IF_ERROR(piece.Reserve(kPiece));
+      std::memcpy(piece.data(), pieces[i].from.data(), pieces[i].from.size());
+      RETURN_IF_ERROR(stream.CopyIn(pieces[i].to, piece.data(), static_cast<int64_t>(pieces[i].from.size())));
+    }
+    return stream.Synchronize();
+  };
+  const int64_t count = static_cast<int64_t>(pieces.size());
+  const int64_t grain = std::max<int64_t>(1, (count + pool.threads() - 1) / std::max(1, pool.threads()));
+  pool.ParallelFor(count, grain, [&](int64_t begin, int64_t end) {
+    const absl::Status status = body(begin, end);
+    const std::lock_guard<std::mutex> lock(mutex);
+    first.Update(status);
+  });
+  return first;
+}
+
+absl::StatusOr<Stream> Stream::Create(const Device& device) {
+  Stream stream(device);
+  RETURN_IF_ERROR(
+      device.driver().Check(device.driver().cuStreamCreate(&stream.stream_, kStreamNonBlocking), "cuStreamCreate"));
+  return stream;
+}
+
+Stream::~Stream() {
+  if (stream_ != nullptr) {
+    device_->driver().cuStreamDestroy_v2(stream_);
+  }
+}
+
+absl::Status Stream::CopyIn(CUdeviceptr to, const void* from, int64_t bytes) const {
+  const Driver& cuda = device_->driver();
+  return bytes == 0 ? absl::OkStatus()
+                    : cuda.Check(cuda.cuMemcpyHtoDAsync_v2(to, from, static_cast<size_t>(bytes), stream_),
+                                 "cuMemcpyHtoDAsync");
+}
+
+absl::Status Stream::CopyOut(void* to, CUdeviceptr from, int64_t bytes) const {
+  const Driver& cuda = device_->driver();
+  return bytes == 0 ? absl::OkStatus()
+                    : cuda.Check(cuda.cuMemcpyDtoHAsync_v2(to, from, static_cast<size_t>(bytes), stream_),
+                                 "cuMemcpyDtoHAsync");
+}
+
+absl::Status Stream::Zero(CUdeviceptr at, int64_t bytes) const {
+  const Driver& cuda = device_->driver();
+  return bytes == 0 ? absl::OkStatus()
+                    : cuda.Check(cuda.cuMemsetD8Async(at, 0, static_cast<size_t>(bytes), stream_), "cuMemsetD8Async");
+}
+
+absl::Status Stream::Synchronize() const {
+  return device_->driver().Check(device_->driver().cuStreamSynchronize(stream_), "cuStreamSynchronize");
+}
+
+absl::Status DeviceBlock::Reserve(int64_t bytes) {
+  if (bytes <= bytes_) {
+    return absl::OkStatus();
+  }
+  Free();
+  const Driver& cuda = device_->driver();
+  const absl::Status status = cuda.Check(cuda.cuMemAlloc_v2(&address_, static_cast<size_t>(bytes)), "cuMemAlloc");
+  if (!status.ok()) {
+    address_ = 0;
+    const absl::StatusOr<int64_t> free = device_->FreeBytes();
+    return absl::Status(status.code(),
+                        absl::StrFormat("%s: %d bytes wanted, %d are free (use smaller sizes or another device)",
+                                        device_->name(), bytes, free.ok() ? *free : 0));
+  }
+  bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+void DeviceBlock::Free() {
+  if (address_ != 0) {
+    device_->driver().cuMemFree_v2(address_);
+  }
+  address_ = 0;
+  bytes_ = 0;
+}
+
+PinnedBlock::~PinnedBlock() {
+  if (data_ != nullptr) {
+    device_->driver().cuMemFreeHost(data_);
+  }
+}
+
+absl::Status PinnedBlock::Reserve(int64_t bytes) {
+  if (bytes <= bytes_) {
+    return absl::OkStatus();
+  }
+  const Driver& cuda = device_->driver();
+  if (data_ != nullptr) {
+    cuda.cuMemFreeHost(data_);
+    data_ = nullptr;
+  }
+  void* data = nullptr;
+  RETURN_IF_ERROR(
+      cuda.Check(cuda.cuMemHostAlloc(&data, static_cast<size_t>(bytes), kHostAllocPortable), "cuMemHostAlloc"));
+  data_ = static_cast<uint8_t*>(data);
+  bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace sluice::cuda

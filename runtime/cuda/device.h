@@ -1,0 +1,117 @@
+// One GPU: its context, its stream, its memory.
+//
+//   ASSIGN_OR_RETURN(std::unique_ptr<Device> device, Device::Open({.ordinal = 0, .capability = 90, .driver = 13000}));
+//   DeviceBlock arena(*device);
+//   RETURN_IF_ERROR(arena.Reserve(1 << 20));
+#ifndef SLUICE_RUNTIME_CUDA_DEVICE_H_
+#define SLUICE_RUNTIME_CUDA_DEVICE_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "runtime/base/status.h"
+#include "runtime/base/thread_pool.h"
+#include "runtime/cuda/driver.h"
+
+namespace sluice::cuda {
+
+struct DeviceNeeds {
+  int ordinal = 0;
+  int capability = 0;  // 10 · major + minor, exactly; 0: any
+  int driver = 0;      // at least
+};
+
+class Device {
+ public:
+  // kUnavailable names what the machine lacks: a driver, the device, its compute capability.
+  static absl::StatusOr<std::unique_ptr<Device>> Open(const DeviceNeeds& needs);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const Driver& driver() const { return *driver_; }
+  CUcontext context() const { return context_; }
+  const std::string& name() const { return name_; }
+  // Calls of the driver act on this device from now on, in this thread.
+  absl::Status MakeCurrent() const;
+  absl::StatusOr<int64_t> FreeBytes() const;
+  // Copies blocks from the host on all threads of the pool, through pinned memory; returns when all are there.
+  struct Upload {
+    CUdeviceptr to;
+    std::span<const uint8_t> from;
+  };
+  absl::Status CopyAll(std::span<const Upload> uploads, ThreadPool& pool) const;
+
+ private:
+  Device() = default;
+  const Driver* driver_ = nullptr;
+  CUdevice device_ = 0;
+  CUcontext context_ = nullptr;
+  std::string name_;
+};
+
+// A queue of work of one context.
+class Stream {
+ public:
+  static absl::StatusOr<Stream> Create(const Device& device);
+  Stream(Stream&& other) noexcept : device_(other.device_), stream_(std::exchange(other.stream_, nullptr)) {}
+  Stream& operator=(Stream&&) = delete;
+  ~Stream();
+
+  CUstream get() const { return stream_; }
+  absl::Status CopyIn(CUdeviceptr to, const void* from, int64_t bytes) const;
+  absl::Status CopyOut(void* to, CUdeviceptr from, int64_t bytes) const;
+  absl::Status Zero(CUdeviceptr at, int64_t bytes) const;
+  // Waits; reports what any call before it did wrong on the device.
+  absl::Status Synchronize() const;
+
+ private:
+  explicit Stream(const Device& device) : device_(&device) {}
+  const Device* device_;
+  CUstream stream_ = nullptr;
+};
+
+// Device memory that grows and is reused; its content is lost when it grows.
+class DeviceBlock {
+ public:
+  explicit DeviceBlock(const Device& device) : device_(&device) {}
+  DeviceBlock(DeviceBlock&& other) noexcept
+      : device_(other.device_), address_(std::exchange(other.address_, 0)), bytes_(std::exchange(other.bytes_, 0)) {}
+  DeviceBlock& operator=(DeviceBlock&&) = delete;
+  ~DeviceBlock() { Free(); }
+
+  // At least `bytes`.  kResourceExhausted with what the device has.
+  absl::Status Reserve(int64_t bytes);
+  CUdeviceptr address() const { return address_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  void Free();
+  const Device* device_;
+  CUdeviceptr address_ = 0;
+  int64_t bytes_ = 0;
+};
+
+// Host memory the device copies from without a detour.
+class PinnedBlock {
+ public:
+  explicit PinnedBlock(const Device& device) : device_(&device) {}
+  PinnedBlock(PinnedBlock&& other) noexcept
+      : device_(other.device_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  PinnedBlock& operator=(PinnedBlock&&) = delete;
+  ~PinnedBlock();
+  absl::Status Reserve(int64_t bytes);
+  uint8_t* data() const { return data_; }
+
+ private:
+  const Device* device_;
+  uint8_t* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace sluice::cuda
+
+#endif  // SLUICE_RUNTIME_CUDA_DEVICE_H_

@@ -1,0 +1,264 @@
+#include "runtime/exec/device_frame.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime/exec/engine.h"
+#include "runtime/exec/frame.h"
+
+namespace sluice::exec {
+
+using cuda::CUdeviceptr;
+
+absl::StatusOr<std::unique_ptr<DeviceEngine>> DeviceEngine::Create(const DeviceModel& model, size_t states) {
+  RETURN_IF_ERROR(model.device().MakeCurrent());
+  ASSIGN_OR_RETURN(cuda::Stream stream, cuda::Stream::Create(model.device()));
+  std::unique_ptr<DeviceEngine> engine(new DeviceEngine(model, std::move(stream)));
+  if (model.counters() > 0) {
+    const int64_t bytes = model.counters() * static_cast<int64_t>(sizeof(uint32_t));
+    RETURN_IF_ERROR(engine->counters.Reserve(bytes));
+    RETURN_IF_ERROR(engine->stream.Zero(engine->counters.address(), bytes));
+  }
+  for (size_t s = 0; s < states; ++s) {
+    engine->states.emplace_back(model.device());
+  }
+  engine->held_states.resize(states);
+  const char* sync = std::getenv("SLUICE_SYNC");
+  engine->launch_by_launch = sync != nullptr && std::strcmp(sync, "1") == 0;
+  return engine;
+}
+
+absl::Status DeviceEngine::StateToHost(size_t index, uint8_t* host, int64_t bytes) {
+  Held& where = held_states[index];
+  if (where.host || !where.device) {
+    return absl::OkStatus();
+  }
+  where.host = true;
+  RETURN_IF_ERROR(stream.CopyOut(host, states[index].address(), bytes));
+  return stream.Synchronize();
+}
+
+DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std::vector<Memory>& roots,
+                         const std::vector<kernels::Tensor>& tensors)
+    : engine_(engine),
+      device_(*engine.device),
+      function_(function),
+      roots_(roots),
+      tensors_(tensors),
+      held_(function.buffers.size()),
+      addresses_(function.buffers.size(), 0),
+      staged_(device_.model.device()),
+      block_(device_.model.device()),
+      graphs_(function.segments.size()) {
+  for (size_t s = 0; s < function.stages.size(); ++s) {
+    stages_.emplace_back(device_.model.device());
+  }
+  for (uint32_t b = 0; b < function.buffers.size(); ++b) {
+    const BufferDesc& buffer = function.buffers[b];
+    if (buffer.kind == BufferKind::kWeight) {
+      addresses_[b] = device_.model.weight(buffer.index);
+    } else if (buffer.kind == BufferKind::kConstant) {
+      addresses_[b] = device_.model.constant(buffer.data - engine.program.constants.get());
+    } else if (buffer.kind == BufferKind::kInput || buffer.kind == BufferKind::kOutput) {
+      ports_.emplace(b, device_.model.device());
+    }
+  }
+  NumberViews();
+}
+
+DeviceFrame::~DeviceFrame() {
+  if (!device_.model.device().MakeCurrent().ok()) {
+    return;
+  }
+  for (std::list<Graph>& graphs : graphs_) {
+    for (Graph& graph : graphs) {
+      device_.model.device().driver().cuGraphExecDestroy(graph.exec);
+    }
+  }
+}
+
+Held& DeviceFrame::held(uint32_t buffer) {
+  const BufferDesc& desc = function_.buffers[buffer];
+  return desc.kind == BufferKind::kState ? device_.held_states[desc.index] : held_[buffer];
+}
+
+void DeviceFrame::Begin() {
+  for (uint32_t b = 0; b < held_.size(); ++b) {
+    held_[b] = {.host = function_.buffers[b].kind == BufferKind::kInput, .device = false};
+  }
+}
+
+absl::Status DeviceFrame::Place(size_t index, const MemoryPlan& plan) {
+  Stage& stage = stages_[index];
+  const auto reserve = [&](cuda::DeviceBlock& block, int64_t bytes) {
+    device_.generation += bytes > block.bytes();
+    return block.Reserve(bytes);
+  };
+  RETURN_IF_ERROR(reserve(stage.arena, plan.arena_bytes));
+  RETURN_IF_ERROR(reserve(stage.workspace, plan.device_workspace));
+  stage.plan = &plan;
+  const StageDesc& desc = function_.stages[index];
+  for (size_t i = 0; i < desc.arena.size(); ++i) {
+    addresses_[desc.arena[i]] = stage.arena.address() + static_cast<CUdeviceptr>(plan.offsets[i]);
+  }
+  // Room for ports at the plan's bound, so that their addresses stay.
+  const auto place = [&](uint32_t b, const PortDesc& port) {
+    int64_t elements = 1;
+    for (uint32_t slot : port.sizes) {
+      elements *= std::max<int64_t>(0, plan.bound[slot]);
+    }
+    const absl::Status status = reserve(ports_.at(b), ByteSize(port.dtype, elements));
+    addresses_[b] = ports_.at(b).address();
+    return status;
+  };
+  for (uint32_t b : desc.outputs) {
+    RETURN_IF_ERROR(place(b, function_.outputs[function_.buffers[b].index]));
+  }
+  for (uint32_t b = 0; index == 0 && b < function_.buffers.size(); ++b) {
+    if (function_.buffers[b].kind == BufferKind::kInput) {
+      RETURN_IF_ERROR(place(b, function_.inputs[function_.buffers[b].index]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Bytes of a buffer in this run.
+int64_t DeviceFrame::BytesOf(uint32_t b) const {
+  const BufferDesc& buffer = function_.buffers[b];
+  const std::vector<int64_t>& slots = engine_.sizes.slots();
+  return buffer.kind == BufferKind::kArena   ? slots[buffer.bytes]
+         : buffer.kind == BufferKind::kState ? engine_.states[buffer.index].bytes()
+                                             : roots_[b].bytes;
+}
+
+absl::StatusOr<CUdeviceptr> DeviceFrame::Address(uint32_t b) {
+  const BufferDesc& buffer = function_.buffers[b];
+  if (buffer.kind == BufferKind::kState) {
+    cuda::DeviceBlock& twin = device_.states[buffer.index];
+    const int64_t bytes = engine_.states[buffer.index].bytes();
+    device_.generation += bytes > twin.bytes();
+    RETURN_IF_ERROR(twin.Reserve(bytes));
+    addresses_[b] = twin.address();
+  }
+  return addresses_[b];
+}
+
+absl::Status DeviceFrame::ToDevice(uint32_t b) {
+  ASSIGN_OR_RETURN(const CUdeviceptr address, Address(b));
+  Held& where = held(b);
+  if (where.device || !where.host) {
+    return absl::OkStatus();
+  }
+  where.device = true;
+  const BufferDesc& buffer = function_.buffers[b];
+  const uint8_t* from = buffer.kind == BufferKind::kState ? engine_.states[buffer.index].data() : roots_[b].data;
+  return device_.stream.CopyIn(address, from, BytesOf(b));
+}
+
+absl::Status DeviceFrame::ToHost(int32_t index) {
+  const uint32_t b = static_cast<uint32_t>(index);
+  const BufferDesc& buffer = function_.buffers[b];
+  if (buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kConstant) {
+    return absl::OkStatus();
+  }
+  if (buffer.kind == BufferKind::kState) {
+    StateBuffer& state = engine_.states[buffer.index];
+    return device_.StateToHost(static_cast<size_t>(buffer.index), state.data(), state.bytes());
+  }
+  Held& where = held(b);
+  if (where.host || !where.device) {
+    return absl::OkStatus();
+  }
+  where.host = true;
+  RETURN_IF_ERROR(device_.stream.CopyOut(roots_[b].data, addresses_[b], BytesOf(b)));
+  return device_.stream.Synchronize();
+}
+
+absl::Status DeviceFrame::BeforeHost(uint32_t i) {
+  const InstrDesc& instr = function_.instrs[i];
+  for (uint32_t v = instr.ins; v < instr.end; ++v) {
+    const int32_t b = function_.views[v].buffer;
+    if (b >= 0 &&
+        !(v >= instr.outs && function_.buffers[b].kind == BufferKind::kArena && function_.buffers[b].first == i)) {
+      RETURN_IF_ERROR(ToHost(b));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void DeviceFrame::AfterHost(uint32_t i) {
+  const InstrDesc& instr = function_.instrs[i];
+  for (uint32_t v = instr.outs; v < instr.end; ++v) {
+    if (const int32_t b = function_.views[v].buffer; b >= 0) {
+      held(static_cast<uint32_t>(b)) = {.host = true, .device = false};
+    }
+  }
+}
+
+// Slots, then derived numbers; copied when they are not what the device has.
+absl::Status DeviceFrame::WriteStep() {
+  const std::vector<int64_t>& slots = engine_.sizes.slots();
+  const size_t count = slots.size() + derived_.size();
+  const int64_t bytes = static_cast<int64_t>(count * sizeof(int64_t));
+  const bool fresh = step_.size() != count;
+  if (fresh) {
+    step_.resize(count);
+    RETURN_IF_ERROR(staged_.Reserve(bytes));
+    RETURN_IF_ERROR(block_.Reserve(bytes));
+  }
+  bool changed = fresh || !std::equal(slots.begin(), slots.end(), step_.begin());
+  std::copy(slots.begin(), slots.end(), step_.begin());
+  for (size_t i = 0; i < derived_.size(); ++i) {
+    const auto [view, dim] = derived_[i];
+    const kernels::Tensor& t = tensors_[view];
+    const int32_t b = function_.views[view].buffer;
+    const BufferDesc& buffer = function_.buffers[b];
+    const uint8_t* begin = buffer.kind == BufferKind::kState ? engine_.states[buffer.index].data() : roots_[b].data;
+    const int64_t number = dim >= 0 ? t.strides[dim] : static_cast<const uint8_t*>(t.data) - begin;
+    changed = changed || step_[slots.size() + i] != number;
+    step_[slots.size() + i] = number;
+  }
+  if (!changed) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(device_.stream.Synchronize());  // the copy before this one has left the pinned memory
+  std::memcpy(staged_.data(), step_.data(), static_cast<size_t>(bytes));
+  return device_.stream.CopyIn(block_.address(), staged_.data(), bytes);
+}
+
+absl::Status DeviceFrame::RunSegment(size_t index) {
+  const SegmentDesc& segment = function_.segments[index];
+  for (uint32_t b : segment.needs) {
+    RETURN_IF_ERROR(ToDevice(b));
+  }
+  RETURN_IF_ERROR(WriteStep());
+  engine_.counters.launches += segment.end - segment.begin;
+  if (device_.launch_by_launch || engine_.observer != nullptr) {
+    RETURN_IF_ERROR(LaunchEach(segment));
+  } else {
+    std::vector<uint64_t> key = {device_.generation};
+    for (const Stage& stage : stages_) {
+      key.push_back(stage.plan == nullptr ? 0 : stage.plan->serial);
+    }
+    std::list<Graph>& graphs = graphs_[index];
+    auto graph = std::find_if(graphs.begin(), graphs.end(), [&](const Graph& g) { return g.key == key; });
+    if (graph == graphs.end()) {
+      ASSIGN_OR_RETURN(const cuda::CUgraphExec exec, Build(segment));
+      graphs.push_front({std::move(key), exec});
+      graph = graphs.begin();
+      if (graphs.size() > PlanCache::kPlans) {
+        device_.model.device().driver().cuGraphExecDestroy(graphs.back().exec);
+        graphs.pop_back();
+      }
+    }
+    const cuda::Driver& cuda = device_.model.device().driver();
+    RETURN_IF_ERROR(cuda.Check(cuda.cuGraphLaunch(graph->exec, device_.stream.get()), "cuGraphLaunch"));
+  }
+  for (uint32_t b : segment.writes) {
+    held(b) = {.host = false, .device = true};
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sluice::exec

@@ -1,0 +1,138 @@
+// The part of a frame that runs on a GPU: its buffers there, what is where, and a CUDA graph for each segment and plan.
+//
+// Every buffer exists twice, here and there, and is copied when the other side needs what one side wrote last.  Host
+// instructions are the exception; a program without any copies its inputs, runs one graph and copies its outputs.
+//
+// Parameters of a graph never change: addresses and constants are in it, all other numbers in the step block, one copy
+// a run: every slot of the program, then what follows from slots and caches (offsets in bytes, strides).
+#ifndef SLUICE_RUNTIME_EXEC_DEVICE_FRAME_H_
+#define SLUICE_RUNTIME_EXEC_DEVICE_FRAME_H_
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/desc.h"
+#include "runtime/cuda/device.h"
+#include "runtime/exec/device_model.h"
+#include "runtime/exec/memory_plan.h"
+#include "runtime/exec/program.h"
+
+namespace sluice::exec {
+
+struct Engine;
+struct Memory;
+
+// Which side has a buffer's bytes; neither: nobody wrote any.
+struct Held {
+  bool host = false;
+  bool device = false;
+};
+
+// What the device frames of one context share.
+struct DeviceEngine {
+  static absl::StatusOr<std::unique_ptr<DeviceEngine>> Create(const DeviceModel& model, size_t states);
+
+  const DeviceModel& model;
+  cuda::Stream stream;
+  cuda::DeviceBlock counters;
+  std::vector<cuda::DeviceBlock> states;  // the twins of the context's caches
+  std::vector<Held> held_states;
+  bool launch_by_launch = false;  // SLUICE_SYNC=1: waits after every kernel, so that an error names it
+  uint64_t generation = 0;        // grows when memory of the device moves: graphs of before are void
+
+  // Bytes of state `index` are needed on the host, where they are `bytes` at `host`.
+  absl::Status StateToHost(size_t index, uint8_t* host, int64_t bytes);
+
+ private:
+  DeviceEngine(const DeviceModel& model, cuda::Stream stream)
+      : model(model), stream(std::move(stream)), counters(model.device()) {}
+};
+
+class DeviceFrame {
+ public:
+  // `roots` and `tensors` are the frame's: a memory a buffer and a tensor a view, on the host.
+  DeviceFrame(Engine& engine, const FunctionDesc& function, const std::vector<Memory>& roots,
+              const std::vector<kernels::Tensor>& tensors);
+  ~DeviceFrame();
+
+  // A run begins: inputs are on the host, nothing else is anywhere.
+  void Begin();
+  // A plan was placed for a stage.
+  absl::Status Place(size_t stage, const MemoryPlan& plan);
+  // Views of the segment are filled.
+  absl::Status RunSegment(size_t segment);
+  // Before and after a host instruction: brings what it needs; notes what it wrote.
+  absl::Status BeforeHost(uint32_t instr);
+  void AfterHost(uint32_t instr);
+  // The bytes of a buffer on the host.
+  absl::Status ToHost(int32_t buffer);
+
+ private:
+  struct Derived {
+    uint32_t view;
+    int dim;  // -1: the offset in bytes
+  };
+  struct Stage {
+    explicit Stage(const cuda::Device& device) : arena(device), workspace(device) {}
+    cuda::DeviceBlock arena, workspace;
+    const MemoryPlan* plan = nullptr;
+  };
+  // One launch, ready: the values of its parameters.
+  struct Launch {
+    const InstrDesc* instr = nullptr;
+    cuda::CUfunction function = nullptr;
+    std::array<unsigned, 3> grid{};
+    std::vector<std::vector<uint64_t>> values;
+    std::vector<void*> params;
+  };
+  struct Graph {
+    std::vector<uint64_t> key;
+    cuda::CUgraphExec exec = nullptr;
+  };
+
+  Held& held(uint32_t buffer);
+  absl::Status ToDevice(uint32_t buffer);
+  absl::StatusOr<cuda::CUdeviceptr> Address(uint32_t buffer);
+  int64_t BytesOf(uint32_t buffer) const;
+  absl::Status WriteStep();
+
+  //--- device_graph.cpp
+  void NumberViews();
+  int64_t OffsetNumber(uint32_t view);
+  int64_t StrideNumber(uint32_t view, int dim);
+  int64_t Number(uint32_t slot) const;
+  int64_t Derive(uint32_t view, int dim);
+  absl::StatusOr<Launch> Prepare(const InstrDesc& instr);
+  absl::Status AddParam(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);
+  absl::Status AddTensorMap(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);
+  absl::StatusOr<cuda::CUgraphExec> Build(const SegmentDesc& segment);
+  absl::Status AddNodes(const std::vector<Launch>& launches, cuda::CUgraph graph);
+  absl::Status LaunchEach(const SegmentDesc& segment);
+  absl::Status At(const InstrDesc& instr, const absl::Status& status) const;
+
+  Engine& engine_;
+  DeviceEngine& device_;
+  const FunctionDesc& function_;
+  const std::vector<Memory>& roots_;
+  const std::vector<kernels::Tensor>& tensors_;
+  std::vector<Held> held_;                       // one a buffer; a state's is the engine's
+  std::vector<cuda::CUdeviceptr> addresses_;     // one a buffer
+  std::map<uint32_t, cuda::DeviceBlock> ports_;  // of inputs and outputs
+  std::vector<Stage> stages_;
+  std::vector<Derived> derived_;
+  std::map<std::vector<uint32_t>, int64_t> dense_strides_;  // sizes whose product it is → number
+  std::vector<int64_t> offsets_;                            // one a view: number
+  std::vector<std::array<int64_t, kernels::kMaxRank>> strides_;
+  std::vector<int64_t> step_;  // what the device has
+  cuda::PinnedBlock staged_;
+  cuda::DeviceBlock block_;
+  std::vector<std::list<Graph>> graphs_;  // one a segment, latest first
+};
+
+}  // namespace sluice::exec
+
+#endif  // SLUICE_RUNTIME_EXEC_DEVICE_FRAME_H_

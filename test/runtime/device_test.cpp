@@ -1,0 +1,154 @@
+// Programs for a GPU, as far as they go on a machine without one: tables, segments, what is checked and refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/artifact/artifact.h"
+#include "runtime/cuda/driver.h"
+#include "runtime/exec/memory_plan.h"
+#include "runtime/exec/model.h"
+#include "test/runtime/artifact_builder.h"
+#include "test/runtime/run_helper.h"
+
+namespace sluice {
+namespace {
+
+using test::ArtifactBuilder;
+using test::FunctionBuilder;
+using test::Views;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+int CudaKernel(ArtifactBuilder& b, const std::string& entry, std::vector<std::pair<fb::CudaParamKind, int>> params) {
+  const int index = b.Kernel(entry);
+  fb::KernelT& kernel = *b.program.kernels[index];
+  kernel.library = false;
+  kernel.cuda = std::make_unique<fb::CudaKernelT>();
+  kernel.cuda->entry = entry;
+  kernel.cuda->block = 256;
+  for (const auto& [kind, operand] : params) {
+    auto param = std::make_unique<fb::CudaParamT>();
+    param->kind = kind;
+    param->operand = static_cast<uint32_t>(operand);
+    kernel.cuda->params.push_back(std::move(param));
+  }
+  b.program.target = "cuda-sm90a";
+  b.program.compute_capability = 90;
+  b.program.driver = 13000;
+  return index;
+}
+
+using Kind = fb::CudaParamKind;
+const std::vector<std::pair<Kind, int>> kUnary = {{Kind::Step, 0}, {Kind::Operand, 0}, {Kind::Operand, 1}};
+
+// y = gpu(cpu(gpu(gpu(x)))), all of size n.
+std::vector<uint8_t> Mixed() {
+  ArtifactBuilder b;
+  FunctionBuilder& main = b.Function("main");
+  const int x = main.Input("x", DType::kF32, {"n"});
+  const int y = main.Output("y", DType::kF32, {"n"});
+  const int s = main.Arena("4 * n"), t = main.Arena("4 * n"), u = main.Arena("4 * n");
+  const int gpu = CudaKernel(b, "twice", kUnary);
+  const auto launch = [&](int from, int to) {
+    fb::InstrT& instr = main.Launch(gpu, Views(main.View(from, {"n"})), Views(main.View(to, {"n"})));
+    instr.blocks = b.Slots({"ceildiv(n, 256)", "1", "1"});
+    return &instr;
+  };
+  launch(x, s);
+  launch(s, t)->workspace = static_cast<int32_t>(b.Slot("16 * n"));
+  main.Launch(b.Kernel("copy"), Views(main.View(t, {"n"})), Views(main.View(u, {"n"})));
+  launch(u, y);
+  return b.Finish({{"sm_90a", {1, 2, 3}}});
+}
+
+absl::StatusOr<std::unique_ptr<const exec::Program>> Decode(const std::vector<uint8_t>& file) {
+  ASSIGN_OR_RETURN(auto artifact, artifact::Artifact::FromMemory(file, "m.sluice"));
+  return exec::Decode(artifact, {});
+}
+
+TEST(Device, NeighboursOnTheGpuAreOneSegment) {
+  const auto program = Decode(Mixed());
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_TRUE((*program)->on_device);
+  const exec::FunctionDesc& main = (*program)->main();
+  ASSERT_EQ(main.segments.size(), 2u);
+  EXPECT_EQ(main.segments[0].begin, 0u);
+  EXPECT_EQ(main.segments[0].end, 2u);
+  // x comes from the host; s and t begin inside; t is written for the copy.
+  EXPECT_THAT(main.segments[0].needs, ElementsAre(0));
+  EXPECT_THAT(main.segments[0].writes, ElementsAre(2, 3));
+  // u comes from the host; y may hold something already.
+  EXPECT_THAT(main.segments[1].needs, ElementsAre(1, 4));
+  EXPECT_THAT(main.segments[1].writes, ElementsAre(1));
+}
+
+TEST(Device, PlansHoldTheBoundAndItsWorkspace) {
+  const auto program = Decode(Mixed());
+  ASSERT_TRUE(program.ok()) << program.status();
+  exec::Sizes sizes(**program);
+  ASSERT_TRUE(sizes.BindByName({{"n", 1000}}).ok());
+  const exec::FunctionDesc& main = (*program)->main();
+  const auto plan = exec::MakePlan(**program, main, 0, sizes, 1);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ((*plan)->bound[main.instrs[0].blocks[0]], 4);  // of 1024, what 1000 is rounded up to
+  EXPECT_EQ((*plan)->device_workspace, 16 * 1024);
+  // A grid that grows is not covered.
+  ASSERT_TRUE(sizes.BindByName({{"n", 1024}}).ok());
+  EXPECT_TRUE((*plan)->Covers(main.stages[0], sizes.slots()));
+  ASSERT_TRUE(sizes.BindByName({{"n", 1025}}).ok());
+  EXPECT_FALSE((*plan)->Covers(main.stages[0], sizes.slots()));
+}
+
+TEST(Device, WrongTablesAreRefused) {
+  const auto refusal = [](auto change) {
+    ArtifactBuilder b;
+    FunctionBuilder& main = b.Function("main");
+    const int x = main.Input("x", DType::kF32, {"n", "4"});
+    const int y = main.Output("y", DType::kF32, {"n", "4"});
+    const int gpu = CudaKernel(b, "twice", kUnary);
+    fb::InstrT& instr = main.Launch(gpu, Views(main.View(x, {"n", "4"})), Views(main.View(y, {"n", "4"})));
+    instr.blocks = b.Slots({"n", "1", "1"});
+    change(b.program, *b.program.kernels[gpu]->cuda, instr);
+    return std::string(Decode(b.Finish({{"sm_90a", {1}}})).status().message());
+  };
+  using P = fb::ProgramT;
+  using K = fb::CudaKernelT;
+  using I = fb::InstrT;
+  EXPECT_EQ(refusal([](P&, K&, I&) {}), "");
+  EXPECT_THAT(refusal([](P&, K& k, I&) { k.params[2]->operand = 2; }), HasSubstr("names operand 2"));
+  EXPECT_EQ(refusal([](P&, K& k, I&) { k.params[2]->operand = 255; }), "");
+  EXPECT_THAT(refusal([](P&, K& k, I&) { k.params[0]->kind = Kind::Number; }), HasSubstr("names number 0"));
+  EXPECT_THAT(refusal([](P&, K& k, I&) { k.library = 7; }), HasSubstr("kernels[0] ('twice')"));
+  EXPECT_THAT(refusal([](P&, K& k, I&) { k.block = 2000; }), HasSubstr("kernels[0] ('twice')"));
+  EXPECT_THAT(refusal([](P&, K&, I& i) { i.blocks.pop_back(); }), HasSubstr("three slots"));
+  EXPECT_THAT(refusal([](P&, K&, I& i) { i.workspace = 1000; }), HasSubstr("slots for workspace"));
+  EXPECT_THAT(refusal([](P& p, K&, I&) { p.compute_capability = 0; }), HasSubstr("breaks its format"));
+  const auto map = [&](std::vector<uint8_t> runs, std::vector<uint32_t> box) {
+    return refusal([&](P&, K& k, I&) {
+      k.params[1]->kind = Kind::TensorMap;
+      k.params[1]->runs = runs;
+      k.params[1]->box = box;
+    });
+  };
+  EXPECT_EQ(map({0, 0, 1, 1}, {64, 4}), "");
+  EXPECT_THAT(map({0, 0}, {64}), HasSubstr("tensor map"));
+  EXPECT_THAT(map({0, 0, 1, 1}, {64}), HasSubstr("tensor map"));
+  EXPECT_THAT(map({1, 1, 0, 0}, {4, 64}), HasSubstr("tensor map"));
+}
+
+TEST(Device, TheArtifactSaysWhereItRuns) {
+  const std::vector<uint8_t> file = Mixed();
+  EXPECT_THAT(std::string(test::LoadModel(file, {.threads = 1, .device = "cpu"}).status().message()),
+              HasSubstr("is for target cuda-sm90a"));
+  EXPECT_THAT(std::string(test::LoadModel(file, {.threads = 1, .device = "cuda:x"}).status().message()),
+              HasSubstr("give cpu or cuda:N"));
+  EXPECT_THAT(std::string(test::LoadModel(file, {.threads = 1, .native = false}).status().message()),
+              HasSubstr("--no-native"));
+  if (!cuda::Driver::Open().ok()) {
+    const absl::Status status = test::LoadModel(file).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("no CUDA driver"));
+  }
+}
+
+}  // namespace
+}  // namespace sluice
