@@ -1,11 +1,14 @@
 #include "compiler/codegen/Artifact.h"
 
 #include <algorithm>
+#include <map>
 
 #include "compiler/codegen/ProgramTables.h"
 #include "compiler/codegen/WeightWriter.h"
 #include "compiler/codegen/cpu/GeneratedKernels.h"
+#include "compiler/codegen/cuda/Images.h"
 #include "flatbuffers/flatbuffers.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "runtime/artifact/format.h"
 #include "runtime/base/hash.h"
 
@@ -57,11 +60,24 @@ GeneratedKernel describe(exec::KernelOp op) {
   return kernel;
 }
 
+LogicalResult appendLibrary(ModuleOp module, std::string isa, std::vector<uint8_t> bytes, BlobAppender& blobs,
+                            fb::ProgramT& program) {
+  auto library = std::make_unique<fb::LibraryT>();
+  library->isa = std::move(isa);
+  auto chunk = blobs.append(bytes);
+  if (!chunk.ok()) {
+    return module.emitError() << std::string(chunk.status().message());
+  }
+  library->chunk = std::make_unique<fb::ChunkT>(*chunk);
+  program.libraries.push_back(std::move(library));
+  return success();
+}
+
 LogicalResult writeLibraries(ModuleOp module, const ArtifactOptions& options, BlobAppender& blobs,
                              fb::ProgramT& program) {
   std::vector<GeneratedKernel> kernels;
   for (auto op : module.getOps<exec::KernelOp>()) {
-    if (op.isGenerated()) {
+    if (op.isGenerated() && !op.getCuda()) {
       kernels.push_back(describe(op));
     }
   }
@@ -72,15 +88,42 @@ LogicalResult writeLibraries(ModuleOp module, const ArtifactOptions& options, Bl
     return failure();
   }
   for (CpuLibrary& made : *libraries) {
-    auto library = std::make_unique<fb::LibraryT>();
-    library->isa = made.isa;
-    std::vector<uint8_t> bytes(made.bytes.begin(), made.bytes.end());
-    auto chunk = blobs.append(bytes);
-    if (!chunk.ok()) {
-      return module.emitError() << std::string(chunk.status().message());
+    if (failed(appendLibrary(module, made.isa, {made.bytes.begin(), made.bytes.end()}, blobs, program))) {
+      return failure();
     }
-    library->chunk = std::make_unique<fb::ChunkT>(*chunk);
-    program.libraries.push_back(std::move(library));
+  }
+  return success();
+}
+
+// Images of the kernels that run on a GPU, equal texts once.
+LogicalResult writeImages(ModuleOp module, const ArtifactOptions& options, BlobAppender& blobs, fb::ProgramT& program) {
+  const ::sluice::kernels::Gpu* gpu = fuse::targetOf(module).gpu;
+  if (!gpu) {
+    return success();
+  }
+  program.compute_capability = static_cast<uint32_t>(10 * gpu->major + gpu->minor);
+  program.driver = static_cast<uint32_t>(gpu->min_driver);
+  std::vector<::sluice::codegen::CudaSource> sources;
+  std::map<std::string, uint32_t> numbers;
+  uint32_t first = static_cast<uint32_t>(program.libraries.size());
+  for (auto [op, kernel] : llvm::zip_equal(module.getOps<exec::KernelOp>(), program.kernels)) {
+    if (kernel->cuda) {
+      auto [it, fresh] = numbers.try_emplace(kernel->source, first + static_cast<uint32_t>(sources.size()));
+      kernel->cuda->library = it->second;
+      if (fresh) {
+        sources.push_back({op.getSymName().str(), kernel->source});
+      }
+    }
+  }
+  auto images = ::sluice::codegen::CompileImages(sources, *gpu,
+                                                 {.threads = options.threads, .dumpDirectory = options.dumpDirectory});
+  if (!images.ok()) {
+    return module.emitError() << std::string(images.status().message());
+  }
+  for (std::vector<uint8_t>& image : *images) {
+    if (failed(appendLibrary(module, gpu->arch, std::move(image), blobs, program))) {
+      return failure();
+    }
   }
   return success();
 }
@@ -103,7 +146,7 @@ absl::Status finish(fb::ProgramT& program, ArtifactSink& sink, int64_t offset) {
 
 LogicalResult writeArtifact(ModuleOp module, const ArtifactOptions& options) {
   fb::ProgramT program;
-  program.target = options.target;
+  program.target = fuse::targetOf(module).name;
   program.producer = options.producer;
   program.report = options.report;
   std::vector<uint8_t> header(artifact::kBlobAlignment, 0);
@@ -114,7 +157,7 @@ LogicalResult writeArtifact(ModuleOp module, const ArtifactOptions& options) {
   ProgramTables tables(module);
   WeightWriter weights(module, options, blobs);
   if (failed(tables.build(program)) || failed(weights.write(program)) ||
-      failed(writeLibraries(module, options, blobs, program))) {
+      failed(writeLibraries(module, options, blobs, program)) || failed(writeImages(module, options, blobs, program))) {
     return failure();
   }
   if (absl::Status status = finish(program, *options.sink, blobs.offset()); !status.ok()) {

@@ -4,7 +4,8 @@
 //   if (failed(writeArtifact(module, options))) ...       // diagnostics say why
 //
 // Weights are packed chunk by chunk straight into the sink; equal expressions and equal contents are stored once.
-// Generated kernels are compiled for every instruction set.  The same module gives the same bytes.
+// Generated kernels are compiled for every instruction set, the text of a GPU's kernels by NVRTC.  The same module
+// gives the same bytes.
 #ifndef SLUICE_COMPILER_CODEGEN_ARTIFACT_H_
 #define SLUICE_COMPILER_CODEGEN_ARTIFACT_H_
 
@@ -40,10 +41,10 @@ class MemorySink : public ArtifactSink {
 struct ArtifactOptions {
   std::string modelDirectory;  // where the module's nn.files are
   bool stripWeights = false;
-  std::string target = "cpu";
   std::string producer;       // "sluice-compile 0.1.0"
   std::string report;         // JSON
-  std::string dumpDirectory;  // when set, generated kernels' LLVM IR goes there
+  std::string dumpDirectory;  // when set, generated kernels' LLVM IR and CUDA kernels' text, PTX and image go there
+  int threads = 0;            // that compile CUDA kernels; 0: as many as there are cores
   ArtifactSink* sink = nullptr;
 };
 

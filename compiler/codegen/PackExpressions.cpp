@@ -17,42 +17,6 @@ using ::sluice::PackExpr;
 using ::sluice::PackKind;
 using ::sluice::PackNode;
 
-DType dtypeOf(Type type) {
-  if (type.isF32()) {
-    return DType::kF32;
-  }
-  if (type.isF16()) {
-    return DType::kF16;
-  }
-  if (type.isBF16()) {
-    return DType::kBF16;
-  }
-  if (type.isF64()) {
-    return DType::kF64;
-  }
-  auto integer = dyn_cast<IntegerType>(type);
-  if (!integer) {
-    return DType::kUndefined;
-  }
-  bool isUnsigned = integer.isUnsigned();
-  switch (integer.getWidth()) {
-    case 1:
-      return DType::kBool;
-    case 4:
-      return isUnsigned ? DType::kU4 : DType::kI4;
-    case 8:
-      return isUnsigned ? DType::kU8 : DType::kI8;
-    case 16:
-      return isUnsigned ? DType::kU16 : DType::kI16;
-    case 32:
-      return isUnsigned ? DType::kU32 : DType::kI32;
-    case 64:
-      return isUnsigned ? DType::kU64 : DType::kI64;
-    default:
-      return DType::kUndefined;
-  }
-}
-
 namespace {
 
 std::vector<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().vec(); }

@@ -11,8 +11,7 @@
 
 namespace mlir::sluice::codegen {
 
-// The runtime's number of an element type; kUndefined for a type tensors cannot have.
-::sluice::DType dtypeOf(Type element);
+using exec::dtypeOf;
 
 // `groups`: of the convolution that reads an oihw_tile16 weight.  Emits on the op that has no pack form.
 FailureOr<::sluice::PackExpr> packExpression(exec::WeightOp weight, int64_t groups);

@@ -132,6 +132,7 @@ bool fillAttr(Attribute value, fb::AttrT& to) {
 
 LogicalResult ProgramTables::addKernel(exec::KernelOp op) {
   kernels_[op.getSymName().str()] = static_cast<int32_t>(program_->kernels.size());
+  kernel_ops_[op.getSymName().str()] = op;
   auto kernel = std::make_unique<fb::KernelT>();
   kernel->library = !op.isGenerated();
   kernel->name = op.isGenerated() ? op.getSymName().str() : op.getLibrary()->str();
@@ -142,6 +143,9 @@ LogicalResult ProgramTables::addKernel(exec::KernelOp op) {
       return op.emitOpError("attribute '") << attr.getName() << "' is of a kind that kernels cannot have";
     }
     kernel->attrs.push_back(std::move(to));
+  }
+  if (op.getCuda()) {
+    addCuda(op, *kernel);
   }
   program_->kernels.push_back(std::move(kernel));
   return success();
@@ -299,6 +303,10 @@ LogicalResult ProgramTables::addLaunch(exec::LaunchOp op, fb::InstrT& instr) {
     instr.grid = static_cast<int32_t>(*grid);
   }
   if (op.getParams() && failed(slots(op, *op.getParams(), instr.params))) {
+    return failure();
+  }
+  exec::KernelOp kernel = kernel_ops_.at(op.getKernel().str());
+  if (kernel.getCuda() && failed(addBlocks(op, kernel, instr))) {
     return failure();
   }
   if (op.getCounts()) {

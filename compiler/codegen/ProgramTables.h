@@ -28,12 +28,14 @@ class ProgramTables {
   LogicalResult addSymbols();
   LogicalResult addAssumption(exec::AssumeOp op);
   LogicalResult addKernel(exec::KernelOp op);
+  void addCuda(exec::KernelOp op, fb::KernelT& table);
   LogicalResult addState(exec::StateOp op);
   LogicalResult addProgram(exec::ProgramOp op);
   LogicalResult addBuffer(exec::BufferOp op, fb::FunctionT& function);
   LogicalResult addPort(exec::PortOp op, fb::FunctionT& function);
   LogicalResult addInstr(Operation* op, fb::FunctionT& function);
   LogicalResult addLaunch(exec::LaunchOp op, fb::InstrT& instr);
+  LogicalResult addBlocks(exec::LaunchOp op, exec::KernelOp kernel, fb::InstrT& instr);
   LogicalResult addPlan(exec::PackOp op, fb::FunctionT& function);
   FailureOr<std::unique_ptr<fb::ViewT>> view(Value value);
   LogicalResult views(ValueRange values, ArrayRef<int64_t> absent, std::vector<std::unique_ptr<fb::ViewT>>& to);
@@ -43,6 +45,7 @@ class ProgramTables {
   fb::ProgramT* program_ = nullptr;
   ::sluice::plan::ExprProgram exprs_;
   std::map<std::string, uint32_t> symbols_;
+  std::map<std::string, exec::KernelOp> kernel_ops_;
   std::map<std::string, int32_t> kernels_, functions_, states_, weights_;
   DenseMap<Value, int32_t> buffers_;  // of the program at hand
 };

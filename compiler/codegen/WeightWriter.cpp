@@ -1,8 +1,8 @@
 #include "compiler/codegen/WeightWriter.h"
 
 #include "dialects/nn/NNDialect.h"
-#include "kernels/registry.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "runtime/artifact/format.h"
 #include "runtime/base/hash.h"
 
@@ -55,8 +55,7 @@ std::map<std::string, WeightUse> weightUses(ModuleOp module) {
   SymbolTable symbols(module);
   module.walk([&](exec::LaunchOp launch) {
     auto kernel = symbols.lookup<exec::KernelOp>(launch.getKernel());
-    const ::sluice::kernels::CpuKernel* cpu =
-        kernel && !kernel.isGenerated() ? ::sluice::kernels::FindCpuKernel(kernel.getLibrary()->str()) : nullptr;
+    fuse::KernelTraits traits = kernel ? fuse::traitsOf(kernel) : fuse::KernelTraits();
     int64_t slot = -1;
     for (Value in : launch.getIns()) {
       do {
@@ -68,9 +67,9 @@ std::map<std::string, WeightUse> weightUses(ModuleOp module) {
         continue;
       }
       WeightUse& use = uses[buffer.getSource()->str()];
-      bool tiles = cpu && llvm::any_of(cpu->layouts, [&](const auto& l) {
-                     return l.operand == slot && l.layout == ::sluice::kernels::Layout::kNkTile16;
-                   });
+      bool tiles = llvm::any_of(traits.layouts, [&](const auto& l) {
+        return l.operand == slot && l.layout == ::sluice::kernels::Layout::kNkTile16;
+      });
       use.everyUserReadsTiles &= tiles && !view.getStrides() && !view.getOffset();
       if (auto groups =
               kernel && kernel.getConfig() ? kernel.getConfigAttr().getAs<IntegerAttr>("groups") : IntegerAttr()) {

@@ -8,10 +8,12 @@
 #include "compiler/driver/Phases.h"
 #include "compiler/driver/Report.h"
 #include "compiler/onnx/Import.h"
+#include "dialects/exec/ExecDialect.h"
 #include "llvm/Support/ThreadPool.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "runtime/base/file.h"
 
 namespace sluice::compiler {
@@ -64,6 +66,7 @@ class Compilation {
   absl::Status Load();
   absl::Status RunPhase(Phase phase);
   absl::Status Codegen();
+  absl::Status ReplaceKernels();
   absl::Status Dump(Phase phase);
   absl::Status Emit();
   std::string Text() const;
@@ -85,8 +88,17 @@ class Compilation {
   std::unique_ptr<llvm::DefaultThreadPool> pool_;
   mlir::MLIRContext context_;
   mlir::OwningOpRef<mlir::ModuleOp> module_;
+  const kernels::Target* target_ = nullptr;
   Phase from_ = Phase::kImport, to_ = Phase::kCodegen;
 };
+
+std::string TargetNames() {
+  std::string names;
+  for (const kernels::Target* target : kernels::AllTargets()) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", target->name);
+  }
+  return names;
+}
 
 absl::Status Compilation::ChoosePhases() {
   bool text = HasExtension(options_.model, ".mlir");
@@ -105,10 +117,12 @@ absl::Status Compilation::ChoosePhases() {
   if (to_ < from_) {
     return UsageError(std::string("--to: phase ") + PhaseName(to_) + " comes before " + PhaseName(from_));
   }
-  if (options_.target != "cpu") {
-    return UsageError("--target: " + options_.target +
-                      (options_.target == "cuda-sm90a" ? ": this build has none" : ": no such target") +
-                      " (it has cpu)");
+  target_ = kernels::FindTarget(options_.target);
+  if (target_ == nullptr) {
+    return UsageError("--target: " + options_.target + ": no such target (" + TargetNames() + ")");
+  }
+  if (!options_.kernels.empty() && target_->gpu == nullptr) {
+    return UsageError("--kernel: target cpu compiles no kernel source (it is for cuda targets)");
   }
   return absl::OkStatus();
 }
@@ -169,15 +183,34 @@ absl::Status Compilation::Emit() {
   return WriteFile(options_.emit, Text());
 }
 
+// Takes the text of kernels named by --kernel from files; their launches stay.
+absl::Status Compilation::ReplaceKernels() {
+  for (const std::string& option : options_.kernels) {
+    const size_t equals = option.find('=');
+    const std::string name = option.substr(0, equals);
+    auto kernel = module_->lookupSymbol<mlir::exec::KernelOp>(name);
+    if (equals == std::string::npos || !kernel || !kernel.getCuda()) {
+      return UsageError("--kernel: '" + option + "': the program has no GPU kernel '" + name +
+                        "' (NAME=FILE.cu; --dump DIR writes each kernel's text)");
+    }
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(option.substr(equals + 1)));
+    mlir::NamedAttrList fields(kernel.getCudaAttr());
+    fields.set("text", mlir::StringAttr::get(&context_, text));
+    kernel.setCudaAttr(fields.getDictionary(&context_));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Compilation::Codegen() {
   return Timed(Phase::kCodegen, [&]() -> absl::Status {
     ErrorCollector errors(&context_);
     mlir::sluice::codegen::ArtifactOptions artifact{.modelDirectory = DirectoryOf(options_.model),
                                                     .stripWeights = options_.strip_weights,
-                                                    .target = options_.target,
                                                     .producer = kProducer,
                                                     .report = ArtifactReport(*module_),
-                                                    .dumpDirectory = options_.dump};
+                                                    .dumpDirectory = options_.dump,
+                                                    .threads = options_.threads};
+    RETURN_IF_ERROR(ReplaceKernels());
     if (options_.output.empty()) {
       mlir::sluice::codegen::MemorySink sink;
       artifact.sink = &sink;
@@ -219,6 +252,7 @@ absl::StatusOr<CompileResult> Compilation::Run() {
     }
   }
   RETURN_IF_ERROR(Load());
+  mlir::sluice::fuse::setTarget(*module_, *target_);
   Phase last_ir = std::min(to_, Phase::kMemory);
   for (int p = std::max(static_cast<int>(from_), static_cast<int>(Phase::kRaise)); p <= static_cast<int>(last_ir);
        ++p) {

@@ -27,10 +27,11 @@ struct CompileOptions {
   std::string from;               // first phase; empty: import, or raise for an .mlir file
   std::string to;                 // last phase; empty: codegen
   std::string emit;               // IR after the last phase before codegen (or `to`) goes there; "-": CompileResult::ir
-  std::string dump;               // folder: NN-phase.mlir, kernels' LLVM IR
+  std::string dump;               // folder: NN-phase.mlir, kernels' LLVM IR; their CUDA text, PTX and image
   std::string report;             // FILE.html or FILE.json
   std::vector<std::string> dims;  // "batch=1..8"
   std::vector<std::string> buckets;  // "seq=16:128:512"
+  std::vector<std::string> kernels;  // "ew_3=FILE.cu": text of a GPU kernel instead of what the compiler printed
   bool strip_weights = false;
   bool remarks = false;                              // keep them in CompileResult::remarks
   int threads = 0;                                   // 0: as many as there are cores

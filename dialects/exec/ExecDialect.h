@@ -12,10 +12,15 @@
 #include "mlir/IR/RegionKindInterface.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "runtime/base/dtype.h"
 
 namespace mlir::exec {
 // Name of the program the runtime enters.
 inline constexpr StringLiteral kMainProgram = "main";
+// On the module: what --target said, when it is not the CPU.
+inline constexpr StringLiteral kTargetAttr = "exec.target";
+// The runtime's number of an element type; kUndefined for a type tensors cannot have.
+::sluice::DType dtypeOf(Type element);
 }  // namespace mlir::exec
 
 #include "dialects/exec/ExecDialect.h.inc"

@@ -77,6 +77,7 @@ def Exec_KernelOp : Exec_ModuleOp<"kernel", [Symbol, SingleBlock, NoTerminator, 
     parameters `p0`, `p1` …, whose values each dispatch gives. The body is linalg on these tensors; `exec.yield` returns what
     was written. `grid` is the number of rows of the outermost loop, which the runtime divides among threads: all loops but
     the innermost are one. Tensors that are not read densely have `strides` and `offsets`, in elements.
+    `cuda` holds the text and the launch of its form for a GPU (passes/fuse/DeviceKernel.h); a kernel without runs on the CPU.
 
     ```mlir
     exec.kernel @rms_norm library "rms_norm" {eps = 1.0e-05 : f64}
@@ -89,11 +90,11 @@ def Exec_KernelOp : Exec_ModuleOp<"kernel", [Symbol, SingleBlock, NoTerminator, 
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<StrAttr>:$library, OptionalAttr<DictionaryAttr>:$config,
       OptionalAttr<ArrayAttr>:$dims, OptionalAttr<StrAttr>:$grid, OptionalAttr<ArrayAttr>:$strides,
-      OptionalAttr<ArrayAttr>:$offsets);
+      OptionalAttr<ArrayAttr>:$offsets, OptionalAttr<DictionaryAttr>:$cuda);
   let regions = (region AnyRegion:$body);
   let assemblyFormat = [{
     $sym_name (`library` $library^)? ($config^)? (`generated` `dims` $dims^ `grid` $grid)?
-    (`strides` $strides^ `offsets` $offsets)? ($body^)? attr-dict
+    (`strides` $strides^ `offsets` $offsets)? (`cuda` $cuda^)? ($body^)? attr-dict
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{

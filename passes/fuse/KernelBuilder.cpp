@@ -319,9 +319,9 @@ void KernelBuilder::finish(BuiltKernel& built) {
     rows = rows * group_sizes_[g];
   }
   OpBuilder builder(context);
-  auto kernel =
-      exec::KernelOp::create(builder, loc, builder.getStringAttr("ew"), StringAttr(), DictionaryAttr(),
-                             builder.getArrayAttr(dims), builder.getStringAttr(param(rows)), ArrayAttr(), ArrayAttr());
+  auto kernel = exec::KernelOp::create(builder, loc, builder.getStringAttr("ew"), StringAttr(), DictionaryAttr(),
+                                       builder.getArrayAttr(dims), builder.getStringAttr(param(rows)), ArrayAttr(),
+                                       ArrayAttr(), DictionaryAttr());
   if (!dense) {
     kernel.setStridesAttr(builder.getArrayAttr(strides));
     kernel.setOffsetsAttr(builder.getArrayAttr(offsets));

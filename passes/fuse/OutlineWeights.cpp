@@ -1,12 +1,12 @@
 // Moves weight expressions out of functions and gives each its one layout.
 #include "dialects/nn/NNDialect.h"
-#include "kernels/registry.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "passes/fuse/Fusible.h"
 #include "passes/fuse/Passes.h"
 
@@ -16,8 +16,6 @@ namespace mlir::sluice::fuse {
 #include "passes/fuse/Passes.h.inc"
 
 namespace {
-
-namespace kernels = ::sluice::kernels;
 
 // Slot of a dispatch's operand, absent ones counted.
 int64_t slotOf(exec::DispatchOp dispatch, unsigned operand) {
@@ -41,10 +39,8 @@ SmallVector<exec::Layout> layoutsOf(OpOperand& use, SymbolTable& symbols) {
   if (!kernel || kernel.isGenerated()) {
     return layouts;
   }
-  const kernels::CpuKernel* cpu = kernels::FindCpuKernel(kernel.getLibrary()->str());
   int64_t slot = slotOf(dispatch, use.getOperandNumber());
-  for (const kernels::CpuKernel::OperandLayout& option :
-       cpu ? cpu->layouts : std::span<const kernels::CpuKernel::OperandLayout>()) {
+  for (const kernels::CpuKernel::OperandLayout& option : traitsOf(kernel).layouts) {
     if (option.operand == slot) {
       layouts.push_back(static_cast<exec::Layout>(option.layout));
     }

@@ -41,9 +41,22 @@ def SelectKernelsPass : Pass<"sluice-select-kernels", "::mlir::ModuleOp"> {
     library "rms_norm" {eps = ...}`; one kernel for each name and set of attributes. A linear or gather of a dequantized weight
     takes the codes and scales themselves (`linear_q4`, `linear_q8`, `gather_q4`).
 
+    On a GPU target (`exec.target` of the module) the op's CUDA family chooses among its plans (kernels/cuda.h) and the kernel
+    carries text and launch; an op without a plan keeps its CPU kernel, and a remark says what is missing.
+
     Refuses ops the registry has no kernel for: all of them are listed, with the kernels that there are.
   }];
   let dependentDialects = ["::mlir::exec::ExecDialect"];
+}
+
+def PrintKernelsPass : Pass<"sluice-print-kernels", "::mlir::ModuleOp"> {
+  let summary = "Prints generated kernels as CUDA C++, when the target is a GPU.";
+  let description = [{
+    Input: `exec.kernel @ew_0 generated` with one parallel `linalg.generic`. Output: the same with `cuda {text = …}`: loads and
+    stores of 16 bytes where the innermost loop is contiguous, a grid that covers the parameters' bound.
+
+    A body with an op that has no text keeps its kernel on the CPU; a remark names the op.
+  }];
 }
 
 def OutlineWeightsPass : Pass<"sluice-outline-weights", "::mlir::ModuleOp"> {

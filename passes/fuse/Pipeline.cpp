@@ -15,6 +15,7 @@ void buildFusePipeline(OpPassManager& pm) {
   //--- Kernels: generated ones first, which fold the broadcasts and transposes that only they read.
   pm.addPass(createFormKernelsPass());
   pm.addPass(createSelectKernelsPass());
+  pm.addPass(createPrintKernelsPass());
 
   //--- Weights last: their layouts depend on which kernels read them.
   pm.addPass(createCSEPass());

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "passes/fuse/Fusible.h"
 #include "passes/fuse/Passes.h"
 
@@ -232,7 +233,7 @@ std::optional<Selection> select(Operation* op) {
   } else if (auto gather = dyn_cast<nn::GatherOp>(op)) {
     special = selectQuantizedGather(gather);
   }
-  if (special && ::sluice::kernels::FindCpuKernel(special->library)) {
+  if (special && kernels::FindCpuKernel(special->library)) {
     return special;
   }
   if (auto kernel = dyn_cast<nn::KernelOpInterface>(op)) {
@@ -243,10 +244,11 @@ std::optional<Selection> select(Operation* op) {
 
 class Selector {
  public:
-  explicit Selector(ModuleOp module) : module_(module), builder_(module.getContext()) {}
+  explicit Selector(ModuleOp module) : module_(module), target_(targetOf(module)), builder_(module.getContext()) {}
 
   LogicalResult replace(Operation* op, const Selection& selection, nn::SizeAnalysis& sizes) {
-    if (!::sluice::kernels::FindCpuKernel(selection.library)) {
+    DictionaryAttr cuda = target_.gpu ? chooseCuda(op, selection, sizes) : DictionaryAttr();
+    if (!cuda && !kernels::FindCpuKernel(selection.library)) {
       return missing(op, selection);
     }
     SmallVector<Value> operands;
@@ -260,7 +262,7 @@ class Selector {
     }
     builder_.setInsertionPoint(op);
     auto dispatch = exec::DispatchOp::create(
-        builder_, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(nameOf(op->getLoc(), selection)), operands,
+        builder_, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(nameOf(selection, cuda)), operands,
         builder_.getDenseI64ArrayAttr(absent), builder_.getArrayAttr(resultSizes), ArrayAttr(),
         selection.counts.empty() ? ArrayAttr() : builder_.getArrayAttr(selection.counts));
     remark::passed(op->getLoc(), remark::RemarkOpts::name("select-kernel").category("fuse"))
@@ -270,23 +272,53 @@ class Selector {
   }
 
  private:
+  // The op's kernel on the GPU; null when its family has none, which a remark tells.
+  DictionaryAttr chooseCuda(Operation* op, const Selection& selection, nn::SizeAnalysis& sizes) {
+    MLIRContext* context = module_.getContext();
+    kernels::CudaQuery query{.name = selection.library,
+                             .attrs = attrsOf(DictionaryAttr::get(context, selection.config))};
+    auto operand = [&](Value value) {
+      return operandOf(cast<RankedTensorType>(value.getType()).getElementType(), sizes.of(value), isWeightExpr(value));
+    };
+    for (Value value : selection.slots) {
+      query.ins.push_back(value ? operand(value) : kernels::CudaOperand());
+    }
+    for (Value value : op->getResults()) {
+      query.outs.push_back(operand(value));
+    }
+    absl::StatusOr<kernels::CudaChoice> choice =
+        selection.counts.empty() ? kernels::ChooseCuda(query, *target_.gpu)
+                                 : absl::StatusOr<kernels::CudaChoice>(absl::NotFoundError("a size the data decide"));
+    if (!choice.ok()) {
+      remark::missed(op->getLoc(), remark::RemarkOpts::name("select-kernel").category("fuse"))
+          << "kernel " << selection.library << " runs on the CPU: " << std::string(choice.status().message());
+      return DictionaryAttr();
+    }
+    remark::passed(op->getLoc(), remark::RemarkOpts::name("choose-plan").category("fuse"))
+        << "kernel " << selection.library << " " << choice->plan.name << ", predicted "
+        << llvm::formatv("{0:f2}", choice->plan.us).str() << " us, of " << std::to_string(1 + choice->others.size())
+        << " plans";
+    return cudaAttr(context, choice->kernel);
+  }
+
   LogicalResult missing(Operation* op, const Selection& selection) {
     SmallVector<std::string> types, have;
     for (Value value : selection.slots) {
       types.push_back(value ? llvm::formatv("{0}", value.getType()).str() : "none");
     }
-    for (const ::sluice::kernels::CpuKernel* kernel : ::sluice::kernels::AllCpuKernels()) {
+    for (const kernels::CpuKernel* kernel : kernels::AllCpuKernels()) {
       have.push_back(kernel->name);
     }
     llvm::sort(have);
     return op->emitError() << "needs kernel '" << selection.library << "' (" << llvm::join(types, ", ")
-                           << "), which the cpu target lacks; it has "
+                           << "), which target " << target_.name << " lacks; it has "
                            << (have.empty() ? "none" : llvm::join(have, ", "));
   }
 
-  StringAttr nameOf(Location loc, const Selection& selection) {
+  // The exec.kernel of that library kernel, attributes and device form; one for all ops that agree.
+  StringAttr nameOf(const Selection& selection, DictionaryAttr cuda) {
     auto config = DictionaryAttr::get(module_.getContext(), selection.config);
-    StringAttr& name = names_[{selection.library, config}];
+    StringAttr& name = names_[{selection.library, config.getAsOpaquePointer(), cuda.getAsOpaquePointer()}];
     if (!name) {
       int number = counts_[selection.library]++;
       name = builder_.getStringAttr(number == 0 ? selection.library : selection.library + "_" + std::to_string(number));
@@ -296,18 +328,15 @@ class Selector {
                                  functions.empty() ? module_.getBody()->end() : Block::iterator(*functions.begin()));
       exec::KernelOp::create(builder_, builder_.getUnknownLoc(), name, builder_.getStringAttr(selection.library),
                              config.empty() ? DictionaryAttr() : config, ArrayAttr(), StringAttr(), ArrayAttr(),
-                             ArrayAttr());
+                             ArrayAttr(), cuda);
     }
     return name;
   }
 
   ModuleOp module_;
+  const kernels::Target& target_;
   OpBuilder builder_;
-  std::map<std::pair<std::string, DictionaryAttr>, StringAttr,
-           bool (*)(const std::pair<std::string, DictionaryAttr>&, const std::pair<std::string, DictionaryAttr>&)>
-      names_{[](const auto& a, const auto& b) {
-        return a.first != b.first ? a.first < b.first : a.second.getAsOpaquePointer() < b.second.getAsOpaquePointer();
-      }};
+  std::map<std::tuple<std::string, const void*, const void*>, StringAttr> names_;
   std::map<std::string, int> counts_;
 };
 

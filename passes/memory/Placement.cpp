@@ -1,14 +1,13 @@
 // ProgramBuilder: where results go.
-#include "kernels/registry.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "passes/memory/ProgramBuilder.h"
 
 namespace mlir::sluice::memory {
 
 using nn::SizeExpr;
 using nn::Sizes;
-namespace kernels = ::sluice::kernels;
 
 namespace {
 
@@ -145,15 +144,15 @@ static bool sameAccess(exec::KernelOp kernel, unsigned in, unsigned out) {
 
 std::optional<Ref> ProgramBuilder::inPlace(exec::DispatchOp op, unsigned result) {
   auto kernel = symbols_.lookup<exec::KernelOp>(op.getKernel());
-  const kernels::CpuKernel* cpu = kernel.isGenerated() ? nullptr : kernels::FindCpuKernel(kernel.getLibrary()->str());
-  if (result != 0 || (cpu && !cpu->in_place)) {
+  fuse::KernelTraits traits = fuse::traitsOf(kernel);
+  if (result != 0 || !(traits.generated || traits.in_place)) {
     return std::nullopt;
   }
   Value out = op.getResult(result);
   auto type = cast<RankedTensorType>(out.getType());
   int position = positions_.lookup(op);
   for (auto [number, in] : llvm::enumerate(op.getIns())) {
-    if (cpu && (number != 0 || !op.getAbsent().empty())) {
+    if (!traits.generated && (number != 0 || !op.getAbsent().empty())) {
       break;
     }
     auto it = refs_.find(in);
@@ -170,7 +169,7 @@ std::optional<Ref> ProgramBuilder::inPlace(exec::DispatchOp op, unsigned result)
       auto found = refs_.find(other.value());
       return other.index() != number && found != refs_.end() && found->second.buffer == ref.buffer;
     });
-    if (dies && fits && alone && (cpu || sameAccess(kernel, number, op.getIns().size()))) {
+    if (dies && fits && alone && (!traits.generated || sameAccess(kernel, number, op.getIns().size()))) {
       Ref place = denseRef(ref.buffer, type.getElementType(), sizes_.of(out));
       place.offset = ref.offset;
       return place;
@@ -183,14 +182,14 @@ std::optional<Ref> ProgramBuilder::inPlace(exec::DispatchOp op, unsigned result)
 Ref ProgramBuilder::place(Operation* op, unsigned result) {
   Value value = op->getResult(result);
   Type element = cast<RankedTensorType>(value.getType()).getElementType();
-  bool strided = false;
+  bool strided = false, aligned = false;
   if (auto dispatch = dyn_cast<exec::DispatchOp>(op)) {
-    auto kernel = symbols_.lookup<exec::KernelOp>(dispatch.getKernel());
-    const kernels::CpuKernel* cpu = kernel.isGenerated() ? nullptr : kernels::FindCpuKernel(kernel.getLibrary()->str());
-    strided = cpu && (cpu->strided_outs >> result & 1) != 0;
+    fuse::KernelTraits traits = fuse::traitsOf(symbols_.lookup<exec::KernelOp>(dispatch.getKernel()));
+    strided = traits.stridedOut(result);
+    aligned = traits.alignedOut(result);
   }
   if (std::optional<Wanted> wanted = wantedPlace(value)) {
-    if (strided || isDense(wanted->ref)) {
+    if ((strided || isDense(wanted->ref)) && (!aligned || isAligned(wanted->ref))) {
       commitPlace(*wanted);
       return wanted->ref;
     }

@@ -1,6 +1,5 @@
 #include "passes/memory/ProgramBuilder.h"
 
-#include "kernels/registry.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -9,7 +8,6 @@ namespace mlir::sluice::memory {
 
 using nn::SizeExpr;
 using nn::Sizes;
-namespace kernels = ::sluice::kernels;
 
 namespace {
 
@@ -66,23 +64,42 @@ void ProgramBuilder::remember(Value value, const Ref& ref) {
   deaths_[ref.buffer] = std::max(deaths_.lookup(ref.buffer), lastUse(value));
 }
 
-void ProgramBuilder::copy(const Ref& from, const Ref& to, Location loc) {
-  auto kernel = symbols_.lookup<exec::KernelOp>("copy");
-  if (!kernel) {
-    OpBuilder builder(func_.getContext());
-    kernel = exec::KernelOp::create(builder, builder.getUnknownLoc(), builder.getStringAttr("copy"),
-                                    builder.getStringAttr("copy"), DictionaryAttr(), ArrayAttr(), StringAttr(),
-                                    ArrayAttr(), ArrayAttr());
-    symbols_.insert(kernel, cast<ModuleOp>(symbols_.getOp()).getBody()->begin());
+// The kernel that copies between such views: on a GPU one for each width and rank, named by its entry.
+exec::KernelOp ProgramBuilder::copyKernel(const Ref& from, const Ref& to) {
+  ModuleOp module = cast<ModuleOp>(symbols_.getOp());
+  const fuse::kernels::Gpu* gpu = fuse::targetOf(module).gpu;
+  std::string name = "copy";
+  DictionaryAttr cuda;
+  if (gpu) {
+    fuse::kernels::CudaQuery query{.name = "copy"};
+    query.ins = {fuse::operandOf(from.element, from.sizes, false)};
+    query.outs = {fuse::operandOf(to.element, to.sizes, false)};
+    if (auto choice = fuse::kernels::ChooseCuda(query, *gpu); choice.ok()) {
+      cuda = fuse::cudaAttr(func_.getContext(), choice->kernel);
+      name = choice->kernel.entry;
+    }
   }
+  if (auto kernel = symbols_.lookup<exec::KernelOp>(name)) {
+    return kernel;
+  }
+  OpBuilder builder(func_.getContext());
+  auto kernel = exec::KernelOp::create(builder, builder.getUnknownLoc(), builder.getStringAttr(name),
+                                       builder.getStringAttr("copy"), DictionaryAttr(), ArrayAttr(), StringAttr(),
+                                       ArrayAttr(), ArrayAttr(), cuda);
+  symbols_.insert(kernel, module.getBody()->begin());
+  return kernel;
+}
+
+void ProgramBuilder::copy(const Ref& from, const Ref& to, Location loc) {
+  exec::KernelOp kernel = copyKernel(from, to);
   Value in = view(from), out = view(to);
   exec::LaunchOp::create(builder_, loc, FlatSymbolRefAttr::get(kernel.getSymNameAttr()), ValueRange{in},
                          ValueRange{out}, builder_.getDenseI64ArrayAttr({}), StringAttr(), ArrayAttr(), ArrayAttr());
 }
 
-Ref ProgramBuilder::denseOf(Value value) {
+Ref ProgramBuilder::denseOf(Value value, bool aligned) {
   Ref ref = refOf(value);
-  if (isDense(ref)) {
+  if (isDense(ref) && (!aligned || isAligned(ref))) {
     return ref;
   }
   if (auto it = dense_.find(value); it != dense_.end()) {
@@ -220,7 +237,7 @@ void ProgramBuilder::convertConcat(tensor::ConcatOp op) {
 
 void ProgramBuilder::convertDispatch(exec::DispatchOp op) {
   auto kernel = symbols_.lookup<exec::KernelOp>(op.getKernel());
-  const kernels::CpuKernel* cpu = kernel.isGenerated() ? nullptr : kernels::FindCpuKernel(kernel.getLibrary()->str());
+  fuse::KernelTraits traits = fuse::traitsOf(kernel);
   SmallVector<Value> ins, outs;
   SmallVector<Ref> sources;
   int64_t slot = 0;
@@ -228,7 +245,8 @@ void ProgramBuilder::convertDispatch(exec::DispatchOp op) {
     while (llvm::is_contained(op.getAbsent(), slot)) {
       ++slot;
     }
-    sources.push_back(readable(operand, cpu && (cpu->strided_ins >> slot & 1) != 0));
+    bool asItIs = traits.stridedIn(slot) && (!traits.alignedIn(slot) || isAligned(refOf(operand)));
+    sources.push_back(asItIs ? refOf(operand) : denseOf(operand, traits.alignedIn(slot)));
     ++slot;
   }
   for (const Ref& source : sources) {

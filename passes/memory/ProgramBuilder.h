@@ -8,9 +8,9 @@
 
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/nn/NNDialect.h"
-#include "kernels/desc.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "passes/memory/Ref.h"
 
 namespace mlir::sluice::memory {
@@ -59,8 +59,8 @@ class ProgramBuilder {
   void finish();
 
   Ref refOf(Value value) { return refs_.at(value); }
-  Ref denseOf(Value value);  // a copy when it is not
-  Ref readable(Value value, bool strided) { return strided ? refOf(value) : denseOf(value); }
+  Ref denseOf(Value value, bool aligned = false);  // a copy when it is not
+  exec::KernelOp copyKernel(const Ref& from, const Ref& to);
   Value view(const Ref& ref);
   void copy(const Ref& from, const Ref& to, Location loc);
   Value arena(Type element, const nn::Sizes& sizes);

@@ -33,6 +33,14 @@ bool isDense(const Ref& ref) {
   return true;
 }
 
+bool isAligned(const Ref& ref) {
+  if (ref.state) {
+    return ref.start.Constant() == 0;
+  }
+  std::optional<int64_t> offset = ref.offset.Constant();
+  return offset && *offset * std::max(8u, ref.element.getIntOrFloatBitWidth()) / 8 % 16 == 0;
+}
+
 Ref denseRef(Value buffer, Type element, const Sizes& sizes) {
   return {.buffer = buffer, .element = element, .sizes = sizes, .strides = denseStrides(sizes), .offset = SizeExpr(0)};
 }

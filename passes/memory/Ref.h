@@ -25,6 +25,8 @@ struct Ref {
 nn::Sizes denseStrides(ArrayRef<nn::SizeExpr> sizes);
 // Row-major without gaps (dimensions of size 1 may have any stride).  A state's view never is.
 bool isDense(const Ref& ref);
+// Begins at a constant multiple of 16 bytes.
+bool isAligned(const Ref& ref);
 Ref denseRef(Value buffer, Type element, const nn::Sizes& sizes);
 
 // Result dimension d is source dimension permutation[d].

@@ -14,7 +14,6 @@ constexpr char kTool[] = "sluice-compile";
 struct Options {
   compiler::CompileOptions compile;
   std::string dims, buckets;
-  std::vector<std::string> kernels;
   int64_t threads = 0;
   bool serve = false;
   bool quiet = false;
@@ -70,15 +69,6 @@ absl::Status Check(Options& options) {
   if (options.serve) {
     return absl::InvalidArgumentError("--serve: this build has none (compile without it)");
   }
-  if (c.target == "cuda-sm90a") {
-    return absl::InvalidArgumentError("--target: cuda-sm90a: this build has none (it has cpu)");
-  }
-  if (c.target != "cpu") {
-    return absl::InvalidArgumentError("--target: " + c.target + ": no such target (cpu, cuda-sm90a)");
-  }
-  if (!options.kernels.empty()) {
-    return absl::InvalidArgumentError("--kernel: the cpu target compiles no kernel source (it is for cuda targets)");
-  }
   if (!options.dims.empty()) {
     RETURN_IF_ERROR(SplitDims(options.dims, c.dims));
   }
@@ -125,7 +115,7 @@ int Main(int argc, char** argv) {
   flags.String(&c.dump, 0, "dump", "DIR", "write the IR of every phase and the kernels' code there");
   flags.String(&c.report, 0, "report", "FILE", "FILE.html or FILE.json: what was decided");
   flags.Switch(&c.remarks, 0, "remarks", "print every choice and its reason");
-  flags.Strings(&options.kernels, 0, "kernel", "NAME=FILE.cu", "a hand-edited kernel instead (cuda targets)");
+  flags.Strings(&c.kernels, 0, "kernel", "NAME=FILE.cu", "a hand-edited kernel instead (cuda targets)");
   flags.Switch(&options.serve, 0, "serve", "prepare a decoder for continuous batching");
   flags.Int(&options.threads, 'j', "jobs", "N", "threads; 0: one a core");
   flags.Switch(&options.quiet, 'q', "quiet", "no progress");

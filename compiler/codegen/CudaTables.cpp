@@ -1,0 +1,84 @@
+// ProgramTables: kernels that run on a GPU.
+#include "compiler/codegen/ProgramTables.h"
+#include "dialects/nn/NNDialect.h"
+#include "passes/fuse/DeviceKernel.h"
+
+namespace mlir::sluice::codegen {
+
+using ::sluice::plan::SizeExpr;
+
+// Everything but the image, which is known once it is compiled.
+void ProgramTables::addCuda(exec::KernelOp op, fb::KernelT& table) {
+  fuse::kernels::CudaKernel kernel = fuse::cudaKernel(op.getCudaAttr());
+  table.source = kernel.text;
+  auto to = std::make_unique<fb::CudaKernelT>();
+  to->entry = kernel.entry;
+  to->block = static_cast<uint32_t>(kernel.block);
+  to->shared = static_cast<uint32_t>(kernel.shared);
+  to->cluster = static_cast<uint32_t>(kernel.cluster);
+  to->counters = static_cast<uint32_t>(kernel.counters);
+  to->overlaps_previous = kernel.overlaps_previous;
+  for (const fuse::kernels::CudaParam& param : kernel.params) {
+    auto made = std::make_unique<fb::CudaParamT>();
+    made->kind = static_cast<fb::CudaParamKind>(param.kind);
+    made->operand = static_cast<uint32_t>(param.operand);
+    for (const std::array<int, 2>& run : param.dims) {
+      made->runs.insert(made->runs.end(), {static_cast<uint8_t>(run[0]), static_cast<uint8_t>(run[1])});
+    }
+    made->box.assign(param.box.begin(), param.box.end());
+    made->swizzle = static_cast<uint8_t>(param.swizzle);
+    to->params.push_back(std::move(made));
+  }
+  table.cuda = std::move(to);
+}
+
+// A kernel's grid and workspace speak of x0_1 (a size of an operand) and p0 (a parameter): here they become sizes of
+// the model.
+LogicalResult ProgramTables::addBlocks(exec::LaunchOp op, exec::KernelOp kernel, fb::InstrT& instr) {
+  std::map<std::string, SizeExpr> values;
+  auto note = [&](const std::string& name, Value view) {
+    for (auto [d, size] : llvm::enumerate(nn::sizesFromAttr(view.getDefiningOp<exec::ViewOp>().getSizes()))) {
+      values[name + "_" + std::to_string(d)] = size;
+    }
+  };
+  int64_t slot = 0;
+  for (Value in : op.getIns()) {
+    while (llvm::is_contained(op.getAbsent(), slot)) {
+      ++slot;
+    }
+    note("x" + std::to_string(slot++), in);
+  }
+  for (auto [n, out] : llvm::enumerate(op.getOuts())) {
+    note("y" + std::to_string(n), out);
+  }
+  if (op.getParams()) {
+    for (auto [n, size] : llvm::enumerate(nn::sizesFromAttr(*op.getParams()))) {
+      values["p" + std::to_string(n)] = size;
+    }
+  }
+  fuse::kernels::CudaKernel cuda = fuse::cudaKernel(kernel.getCudaAttr());
+  auto add = [&](const std::string& text) -> FailureOr<uint32_t> {
+    auto expr = SizeExpr::Parse(text);
+    if (!expr.ok()) {
+      return op.emitOpError("kernel ") << kernel.getSymName() << " has a bad size '" << text << "'";
+    }
+    return this->slot(op, expr->Substitute(values).ToString());
+  };
+  for (const std::string& text : cuda.grid) {
+    FailureOr<uint32_t> blocks = add(text);
+    if (failed(blocks)) {
+      return failure();
+    }
+    instr.blocks.push_back(*blocks);
+  }
+  if (cuda.workspace != "0") {
+    FailureOr<uint32_t> bytes = add(cuda.workspace);
+    if (failed(bytes)) {
+      return failure();
+    }
+    instr.workspace = static_cast<int32_t>(*bytes);
+  }
+  return success();
+}
+
+}  // namespace mlir::sluice::codegen

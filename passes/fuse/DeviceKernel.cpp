@@ -1,0 +1,182 @@
+#include "passes/fuse/DeviceKernel.h"
+
+#include "kernels/registry.h"
+
+namespace mlir::sluice::fuse {
+
+using kernels::CudaKernel;
+using kernels::CudaParam;
+using nn::SizeExpr;
+
+const kernels::Target& targetOf(ModuleOp module) {
+  auto name = module->getAttrOfType<StringAttr>(exec::kTargetAttr);
+  const kernels::Target* target = kernels::FindTarget(name ? name.getValue().str() : "cpu");
+  return target ? *target : *kernels::FindTarget("cpu");
+}
+
+void setTarget(ModuleOp module, const kernels::Target& target) {
+  if (target.gpu) {
+    module->setAttr(exec::kTargetAttr, StringAttr::get(module.getContext(), target.name));
+  } else {
+    module->removeAttr(exec::kTargetAttr);
+  }
+}
+
+// A size at the nominal value of every symbol: what costs are compared at.
+static int64_t typicalOf(const SizeExpr& size) {
+  ::sluice::plan::Bindings values;
+  for (const std::string& symbol : size.Symbols()) {
+    values[symbol] = 64;
+  }
+  absl::StatusOr<int64_t> value = size.Evaluate(values);
+  return value.ok() ? std::max<int64_t>(1, *value) : 64;
+}
+
+kernels::CudaOperand operandOf(Type element, ArrayRef<SizeExpr> sizes, bool weight) {
+  kernels::CudaOperand operand{.dtype = exec::dtypeOf(element), .weight = weight};
+  for (const SizeExpr& size : sizes) {
+    kernels::CudaDim dim{.typical = typicalOf(size), .text = size.ToString()};
+    if (std::optional<int64_t> constant = size.Constant()) {
+      dim.min = dim.max = *constant;
+    }
+    operand.dims.push_back(std::move(dim));
+  }
+  return operand;
+}
+
+kernels::Attrs attrsOf(DictionaryAttr config) {
+  std::vector<kernels::Attr> attrs;
+  for (NamedAttribute entry : config ? config.getValue() : ArrayRef<NamedAttribute>()) {
+    kernels::Attr attr{.name = entry.getName().str()};
+    if (auto flag = dyn_cast<BoolAttr>(entry.getValue())) {
+      attr.value = static_cast<int64_t>(flag.getValue());
+    } else if (auto integer = dyn_cast<IntegerAttr>(entry.getValue())) {
+      attr.value = integer.getInt();
+    } else if (auto number = dyn_cast<FloatAttr>(entry.getValue())) {
+      attr.value = number.getValueAsDouble();
+    } else if (auto text = dyn_cast<StringAttr>(entry.getValue())) {
+      attr.value = text.getValue().str();
+    } else if (auto ints = dyn_cast<DenseI64ArrayAttr>(entry.getValue())) {
+      attr.value = std::vector<int64_t>(ints.asArrayRef().begin(), ints.asArrayRef().end());
+    } else if (auto floats = dyn_cast<DenseF64ArrayAttr>(entry.getValue())) {
+      attr.value = std::vector<double>(floats.asArrayRef().begin(), floats.asArrayRef().end());
+    } else {
+      continue;
+    }
+    attrs.push_back(std::move(attr));
+  }
+  return kernels::Attrs(std::move(attrs));
+}
+
+//===-- CudaKernel ⇄ attribute
+//---------------------------------------------------------------------------------------===//
+
+// In the order of CudaParam::Kind.
+static constexpr const char* kKinds[] = {"step", "operand", "map", "workspace", "counters", "address", "number"};
+
+static Attribute paramAttr(Builder& b, const CudaParam& param) {
+  SmallVector<NamedAttribute> fields = {b.getNamedAttr("kind", b.getStringAttr(kKinds[static_cast<int>(param.kind)])),
+                                        b.getNamedAttr("of", b.getI64IntegerAttr(param.operand))};
+  if (param.kind == CudaParam::Kind::kTensorMap) {
+    SmallVector<int64_t> runs;
+    for (const std::array<int, 2>& run : param.dims) {
+      runs.append({run[0], run[1]});
+    }
+    fields.push_back(b.getNamedAttr("runs", b.getDenseI64ArrayAttr(runs)));
+    fields.push_back(b.getNamedAttr("box", b.getDenseI64ArrayAttr(param.box)));
+    fields.push_back(b.getNamedAttr("swizzle", b.getI64IntegerAttr(param.swizzle)));
+  }
+  return b.getDictionaryAttr(fields);
+}
+
+static CudaParam paramOf(DictionaryAttr attr) {
+  CudaParam param{.operand = static_cast<int>(attr.getAs<IntegerAttr>("of").getInt())};
+  auto kind = llvm::find(kKinds, attr.getAs<StringAttr>("kind").getValue());
+  param.kind = static_cast<CudaParam::Kind>(kind - std::begin(kKinds));
+  if (param.kind == CudaParam::Kind::kTensorMap) {
+    ArrayRef<int64_t> runs = attr.getAs<DenseI64ArrayAttr>("runs"), box = attr.getAs<DenseI64ArrayAttr>("box");
+    for (size_t i = 0; i + 1 < runs.size(); i += 2) {
+      param.dims.push_back({static_cast<int>(runs[i]), static_cast<int>(runs[i + 1])});
+    }
+    param.box.assign(box.begin(), box.end());
+    param.swizzle = static_cast<int>(attr.getAs<IntegerAttr>("swizzle").getInt());
+  }
+  return param;
+}
+
+DictionaryAttr cudaAttr(MLIRContext* context, const CudaKernel& kernel) {
+  Builder b(context);
+  SmallVector<NamedAttribute> fields;
+  auto text = [&](StringRef name, StringRef value) { fields.push_back(b.getNamedAttr(name, b.getStringAttr(value))); };
+  auto number = [&](StringRef name, int64_t value) {
+    fields.push_back(b.getNamedAttr(name, b.getI64IntegerAttr(value)));
+  };
+  text("text", kernel.text);
+  text("entry", kernel.entry);
+  number("block", kernel.block);
+  fields.push_back(b.getNamedAttr("grid", b.getStrArrayAttr({kernel.grid[0], kernel.grid[1], kernel.grid[2]})));
+  number("shared", kernel.shared);
+  fields.push_back(b.getNamedAttr("params", b.getArrayAttr(llvm::map_to_vector(
+                                                kernel.params, [&](const CudaParam& p) { return paramAttr(b, p); }))));
+  text("workspace", kernel.workspace);
+  number("counters", kernel.counters);
+  number("cluster", kernel.cluster);
+  number("overlaps", kernel.overlaps_previous);
+  number("invariant", kernel.row_invariant);
+  number("strided_ins", kernel.strided_ins);
+  number("strided_outs", kernel.strided_outs);
+  number("aligned_ins", kernel.aligned_ins);
+  number("aligned_outs", kernel.aligned_outs);
+  number("in_place", kernel.in_place);
+  return b.getDictionaryAttr(fields);
+}
+
+CudaKernel cudaKernel(DictionaryAttr attr) {
+  CudaKernel kernel;
+  auto text = [&](StringRef name) { return attr.getAs<StringAttr>(name).getValue().str(); };
+  auto number = [&](StringRef name) { return attr.getAs<IntegerAttr>(name).getInt(); };
+  kernel.text = text("text");
+  kernel.entry = text("entry");
+  kernel.block = static_cast<int>(number("block"));
+  for (auto [i, size] : llvm::enumerate(attr.getAs<ArrayAttr>("grid").getAsRange<StringAttr>())) {
+    kernel.grid[i] = size.getValue().str();
+  }
+  kernel.shared = number("shared");
+  for (auto param : attr.getAs<ArrayAttr>("params").getAsRange<DictionaryAttr>()) {
+    kernel.params.push_back(paramOf(param));
+  }
+  kernel.workspace = text("workspace");
+  kernel.counters = number("counters");
+  kernel.cluster = static_cast<int>(number("cluster"));
+  kernel.overlaps_previous = number("overlaps") != 0;
+  kernel.row_invariant = number("invariant") != 0;
+  kernel.strided_ins = static_cast<uint32_t>(number("strided_ins"));
+  kernel.strided_outs = static_cast<uint32_t>(number("strided_outs"));
+  kernel.aligned_ins = static_cast<uint32_t>(number("aligned_ins"));
+  kernel.aligned_outs = static_cast<uint32_t>(number("aligned_outs"));
+  kernel.in_place = number("in_place") != 0;
+  return kernel;
+}
+
+KernelTraits traitsOf(exec::KernelOp kernel) {
+  KernelTraits traits{.generated = kernel.isGenerated()};
+  if (traits.generated) {
+    return traits;
+  }
+  if (DictionaryAttr attr = kernel.getCudaAttr()) {
+    CudaKernel cuda = cudaKernel(attr);
+    traits.in_place = cuda.in_place;
+    traits.strided_ins = cuda.strided_ins;
+    traits.strided_outs = cuda.strided_outs;
+    traits.aligned_ins = cuda.aligned_ins;
+    traits.aligned_outs = cuda.aligned_outs;
+  } else if (const kernels::CpuKernel* cpu = kernels::FindCpuKernel(kernel.getLibrary()->str())) {
+    traits.in_place = cpu->in_place;
+    traits.strided_ins = cpu->strided_ins;
+    traits.strided_outs = cpu->strided_outs;
+    traits.layouts = cpu->layouts;
+  }
+  return traits;
+}
+
+}  // namespace mlir::sluice::fuse

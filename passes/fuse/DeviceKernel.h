@@ -1,0 +1,44 @@
+// Kernels of a GPU target as the passes see them: the query of an op, the choice, and its place on an exec.kernel.
+#ifndef SLUICE_PASSES_FUSE_DEVICEKERNEL_H_
+#define SLUICE_PASSES_FUSE_DEVICEKERNEL_H_
+
+#include "dialects/exec/ExecDialect.h"
+#include "dialects/nn/SizeAnalysis.h"
+#include "kernels/cuda.h"
+
+namespace mlir::sluice::fuse {
+
+namespace kernels = ::sluice::kernels;
+
+// The target a module is compiled for (exec.target; the CPU when it has none).
+const kernels::Target& targetOf(ModuleOp module);
+void setTarget(ModuleOp module, const kernels::Target& target);
+
+// A value as a family is told of it; a null one is an absent operand.
+kernels::CudaOperand operandOf(Type element, ArrayRef<nn::SizeExpr> sizes, bool weight);
+
+// Attributes as kernels read them; those of kinds that kernels have not are left out.
+kernels::Attrs attrsOf(DictionaryAttr config);
+
+// A CudaKernel as the `cuda` attribute of an exec.kernel, and back.
+DictionaryAttr cudaAttr(MLIRContext* context, const kernels::CudaKernel& kernel);
+kernels::CudaKernel cudaKernel(DictionaryAttr attr);
+
+// What the memory phase asks of a kernel, whatever it runs on.
+struct KernelTraits {
+  bool generated = false;
+  bool in_place = false;
+  uint32_t strided_ins = 0, strided_outs = 0;
+  uint32_t aligned_ins = 0, aligned_outs = 0;
+  std::span<const kernels::CpuKernel::OperandLayout> layouts;
+
+  bool stridedIn(int64_t i) const { return i < 32 && (strided_ins >> i & 1) != 0; }
+  bool stridedOut(int64_t i) const { return i < 32 && (strided_outs >> i & 1) != 0; }
+  bool alignedIn(int64_t i) const { return i < 32 && (aligned_ins >> i & 1) != 0; }
+  bool alignedOut(int64_t i) const { return i < 32 && (aligned_outs >> i & 1) != 0; }
+};
+KernelTraits traitsOf(exec::KernelOp kernel);
+
+}  // namespace mlir::sluice::fuse
+
+#endif  // SLUICE_PASSES_FUSE_DEVICEKERNEL_H_

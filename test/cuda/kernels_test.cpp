@@ -1,0 +1,250 @@
+// Every CUDA family compiled without a GPU: each type, optional operand and axis of its templates, and what the images
+// say of registers and local memory.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "compiler/codegen/cuda/Images.h"
+#include "kernels/cuda.h"
+#include "runtime/cuda/cubin.h"
+
+namespace sluice::codegen {
+namespace {
+
+using kernels::Attr;
+using kernels::CudaDim;
+using kernels::CudaOperand;
+using kernels::CudaQuery;
+
+const kernels::Gpu& Hopper() { return *kernels::FindTarget("cuda-sm90a")->gpu; }
+
+// Sizes: positive numbers are constants, -n a dynamic size of about n.
+CudaOperand Operand(DType dtype, std::vector<int64_t> sizes) {
+  CudaOperand operand{.dtype = dtype};
+  for (int64_t size : sizes) {
+    CudaDim dim;
+    if (size >= 0) {
+      dim.min = dim.max = size;
+      dim.text = std::to_string(size);
+    } else {
+      dim.typical = -size;
+      dim.text = "s" + std::to_string(-size);
+    }
+    operand.dims.push_back(dim);
+  }
+  return operand;
+}
+
+constexpr DType kF32 = DType::kF32, kF16 = DType::kF16, kBF16 = DType::kBF16, kF64 = DType::kF64, kI64 = DType::kI64;
+
+CudaQuery Query(std::string name, std::vector<CudaOperand> ins, std::vector<CudaOperand> outs,
+                std::vector<Attr> attrs = {}) {
+  return {.name = std::move(name),
+          .attrs = kernels::Attrs(std::move(attrs)),
+          .ins = std::move(ins),
+          .outs = std::move(outs)};
+}
+
+Attr Ints(const char* name, std::vector<int64_t> values) { return {name, std::move(values)}; }
+Attr Int(const char* name, int64_t value) { return {name, value}; }
+Attr Text(const char* name, const char* value) { return {name, std::string(value)}; }
+
+std::vector<CudaQuery> Movement() {
+  return {
+      Query("copy", {Operand(kF32, {-8, 16})}, {Operand(kF32, {-8, 16})}),
+      Query("copy", {Operand(DType::kBool, {})}, {Operand(DType::kBool, {})}),
+      Query("transpose", {Operand(kF16, {-2, 3, -5})}, {Operand(kF16, {-5, -2, 3})}, {Ints("perm", {2, 0, 1})}),
+      Query("broadcast", {Operand(kI64, {-3})}, {Operand(kI64, {-2, -3})}, {Ints("dimensions", {0})}),
+      Query("reverse", {Operand(kF64, {-2, -3})}, {Operand(kF64, {-2, -3})}, {Ints("axes", {-1})}),
+      Query("tile", {Operand(DType::kI8, {-2, 3})}, {Operand(DType::kI8, {-4, -6})}),
+      Query("gather", {Operand(kBF16, {100, 64}), Operand(kI64, {-1, -9})}, {Operand(kBF16, {-1, -9, 64})},
+            {Int("axis", 0)}),
+      Query("gather", {Operand(kF32, {-4, 100, 6}), Operand(DType::kI32, {})}, {Operand(kF32, {-4, 6})},
+            {Int("axis", 1)}),
+  };
+}
+
+std::vector<CudaQuery> Rows() {
+  return {
+      Query("rms_norm", {Operand(kBF16, {-1, -9, 4096}), Operand(kBF16, {4096})}, {Operand(kBF16, {-1, -9, 4096})}),
+      Query("rms_norm", {Operand(kF32, {-9, 64})}, {Operand(kF32, {-9, 64})}),
+      Query("layer_norm", {Operand(kF16, {-9, 768}), Operand(kF32, {768}), Operand(kF32, {768})},
+            {Operand(kF16, {-9, 768})}),
+      Query("layer_norm", {Operand(kF64, {-9, 32}), Operand(kF64, {32})}, {Operand(kF64, {-9, 32})}),
+      Query("softmax", {Operand(kF32, {-2, 4, -9, -9})}, {Operand(kF32, {-2, 4, -9, -9})}, {Int("axis", -1)}),
+      Query("softmax", {Operand(kBF16, {-2, 5, 7})}, {Operand(kBF16, {-2, 5, 7})}, {Int("axis", 1), Int("log", 1)}),
+      Query("rope", {Operand(kF16, {-1, 4, -9, 64}), Operand(kF32, {-1, -9, 32}), Operand(kF32, {-1, -9, 32})},
+            {Operand(kF16, {-1, 4, -9, 64})}),
+      Query("rope", {Operand(kF32, {-1, 4, -9, 64}), Operand(kF32, {-9, 16}), Operand(kF32, {-9, 16})},
+            {Operand(kF32, {-1, 4, -9, 64})}, {Int("interleaved", 1)}),
+      Query("reduce", {Operand(kF32, {-3, -5, 7})}, {Operand(kF32, {-3, 7})},
+            {Ints("axes", {1}), Text("kind", "mean")}),
+      Query("reduce", {Operand(kF16, {-3, -5, 7})}, {Operand(kF16, {})}, {Ints("axes", {0, 1, 2}), Text("kind", "l2")}),
+      Query("reduce", {Operand(kI64, {-3, 70000})}, {Operand(kI64, {-3})}, {Ints("axes", {-1}), Text("kind", "max")}),
+      Query("reduce", {Operand(DType::kU8, {-3, 4})}, {Operand(DType::kU8, {4})},
+            {Ints("axes", {0}), Text("kind", "min")}),
+      Query("pool", {Operand(kF32, {-1, 8, -32, -32})}, {Operand(kF32, {-1, 8, -16, -16})},
+            {Ints("kernel", {3, 3}), Ints("strides", {2, 2}), Ints("pads", {1, 1, 1, 1})}),
+      Query("pool", {Operand(kF16, {-1, 8, -32})}, {Operand(kF16, {-1, 8, -16})},
+            {Ints("kernel", {2}), Text("kind", "average"), Int("count_include_pad", 1)}),
+  };
+}
+
+std::vector<CudaQuery> Indexed() {
+  const CudaOperand data = Operand(kF32, {-4, 5, -6});
+  return {
+      Query("gather_nd", {data, Operand(kI64, {-9, 2})}, {Operand(kF32, {-9, -6})}),
+      Query("gather_nd", {Operand(kF16, {-4, 5}), Operand(DType::kI32, {-4, 1})}, {Operand(kF16, {-4})},
+            {Int("batch_dims", 1)}),
+      Query("gather_elements", {data, Operand(kI64, {-4, 3, -6})}, {Operand(kF32, {-4, 3, -6})}, {Int("axis", 1)}),
+      Query("scatter_nd", {data, Operand(kI64, {-9, 2}), Operand(kF32, {-9, -6})}, {data}, {Text("reduction", "add")}),
+      Query("scatter_nd", {data, Operand(kI64, {-9, 3}), Operand(kF32, {-9})}, {data}),
+      Query("scatter_elements", {Operand(kBF16, {-4, 5}), Operand(DType::kI32, {-4, 2}), Operand(kBF16, {-4, 2})},
+            {Operand(kBF16, {-4, 5})}, {Int("axis", -1), Text("reduction", "max")}),
+      Query("arg_reduce", {data}, {Operand(kI64, {-4, -6})}, {Int("axis", 1)}),
+      Query("arg_reduce", {Operand(kI64, {-7})}, {Operand(kI64, {})},
+            {Int("axis", 0), Text("kind", "min"), Int("select_last_index", 1)}),
+      Query("top_k", {Operand(kF16, {-4, 64})}, {Operand(kF16, {-4, 2}), Operand(kI64, {-4, 2})}, {Int("axis", -1)}),
+      Query("top_k", {Operand(DType::kI32, {-4, 64})}, {Operand(DType::kI32, {2, 64}), Operand(kI64, {2, 64})},
+            {Int("axis", 0), Int("largest", 0)}),
+      Query("cumsum", {data}, {data}, {Int("axis", 2), Int("exclusive", 1)}),
+      Query("cumsum", {Operand(kI64, {-4, -9})}, {Operand(kI64, {-4, -9})}, {Int("axis", 0), Int("reverse", 1)}),
+  };
+}
+
+std::vector<CudaQuery> Codes() {
+  const CudaOperand x = Operand(kF32, {-1, -9, 64});
+  return {
+      Query("quantize", {x, Operand(kF32, {}), Operand(DType::kU8, {})}, {Operand(DType::kU8, {-1, -9, 64})}),
+      Query("quantize", {Operand(kF16, {-1, 8, -5}), Operand(kF16, {8})}, {Operand(DType::kI8, {-1, 8, -5})},
+            {Int("axis", 1)}),
+      Query("dequantize", {Operand(DType::kI8, {-1, 8, -5}), Operand(kF32, {8}), Operand(DType::kI8, {8})},
+            {Operand(kF32, {-1, 8, -5})}, {Int("axis", 1)}),
+      Query("dequantize", {Operand(DType::kU4, {8, 64}), Operand(kF16, {8, 2}), Operand(DType::kU4, {8, 2})},
+            {Operand(kF16, {8, 64})}, {Int("axis", 1), Int("block", 32)}),
+      Query("dequantize", {Operand(DType::kI32, {-3}), Operand(kF32, {1})}, {Operand(kF32, {-3})}),
+      Query("linear_q4", {x, Operand(DType::kU4, {32, 64}), Operand(kF32, {32, 2})}, {Operand(kF32, {-1, -9, 32})},
+            {Int("block", 32)}),
+      Query("linear_q4",
+            {Operand(kF16, {-9, 64}), Operand(DType::kI4, {32, 64}), Operand(kF16, {32, 4}),
+             Operand(DType::kI4, {32, 4})},
+            {Operand(kF16, {-9, 32})}, {Int("block", 16)}),
+      Query("linear_q8", {x, Operand(DType::kI8, {32, 64}), Operand(kF32, {32}), Operand(kF32, {32})},
+            {Operand(kF32, {-1, -9, 32})}),
+  };
+}
+
+std::vector<CudaQuery> Contractions() {
+  const auto heads = [](DType type, int64_t n) { return Operand(type, {-1, n, -9, 64}); };
+  std::vector<CudaQuery> queries;
+  for (DType type : {kF32, kF16, kBF16, kF64}) {
+    if (type != kF64) {
+      queries.push_back(
+          Query("linear", {Operand(type, {-1, -9, 768}), Operand(type, {3072, 768})}, {Operand(type, {-1, -9, 3072})}));
+      queries.push_back(Query("matmul", {Operand(type, {-1, 4, -9, 16}), Operand(type, {-1, 4, 16, -9})},
+                              {Operand(type, {-1, 4, -9, -9})}));
+    }
+    queries.push_back(
+        Query("attention", {heads(type, 8), heads(type, 2), heads(type, 2)}, {heads(type, 8)}, {Int("causal", 1)}));
+    queries.push_back(Query("conv", {Operand(type, {-1, 3, -32, -32}), Operand(type, {8, 3, 3, 3}), Operand(type, {8})},
+                            {Operand(type, {-1, 8, -32, -32})}, {Ints("pads", {1, 1, 1, 1})}));
+  }
+  queries.push_back(Query("matmul", {Operand(kF32, {-9, 16}), Operand(kF32, {-9, 16})}, {Operand(kF32, {-9, -9})},
+                          {Int("transpose_b", 1)}));
+  queries.push_back(
+      Query("attention",
+            {heads(kF32, 4), heads(kF32, 4), Operand(kF32, {-1, 4, -9, 48}), Operand(kF16, {1, 1, -9, -9}),
+             Operand(DType::kBool, {-1, -9}), Operand(kI64, {-1}), Operand(kF32, {4})},
+            {Operand(kF32, {-1, 4, -9, 48})}, {Int("window", 8), {"softcap", 30.0}}));
+  queries.push_back(Query("conv_transpose", {Operand(kF32, {-1, 4, -8, -8}), Operand(kF32, {4, 2, 2, 2})},
+                          {Operand(kF32, {-1, 4, -16, -16})}, {Ints("strides", {2, 2}), Int("groups", 2)}));
+  queries.push_back(Query("conv", {Operand(kF32, {-1, 4, -32}), Operand(kF32, {4, 1, 3})},
+                          {Operand(kF32, {-1, 4, -32})}, {Int("groups", 4)}));
+  return queries;
+}
+
+TEST(CudaKernels, EveryFamilyCompilesWithoutSpills) {
+  setenv("SLUICE_KERNEL_CACHE", "", 1);
+  std::vector<CudaQuery> queries = Movement();
+  for (const std::vector<CudaQuery>& more : {Rows(), Indexed(), Codes(), Contractions()}) {
+    queries.insert(queries.end(), more.begin(), more.end());
+  }
+  std::vector<CudaSource> sources;
+  std::vector<kernels::CudaKernel> made;
+  std::set<std::string> families;
+  for (const CudaQuery& query : queries) {
+    const absl::StatusOr<kernels::CudaChoice> choice = kernels::ChooseCuda(query, Hopper());
+    ASSERT_TRUE(choice.ok()) << choice.status();
+    EXPECT_GT(choice->plan.us, 0) << query.name;
+    families.insert(query.name);
+    sources.push_back({choice->kernel.entry, choice->kernel.text});
+    made.push_back(choice->kernel);
+  }
+  for (const kernels::CudaFamily* family : kernels::AllCudaFamilies()) {
+    EXPECT_TRUE(families.count(family->name)) << family->name << " is not tried here";
+  }
+  const auto images = CompileImages(sources, Hopper(), {});
+  ASSERT_TRUE(images.ok()) << images.status();
+  for (size_t i = 0; i < images->size(); ++i) {
+    const absl::StatusOr<cuda::CubinFacts> facts = cuda::ReadCubin((*images)[i], made[i].entry);
+    ASSERT_TRUE(facts.ok()) << facts.status();
+    EXPECT_EQ(facts->local_bytes, 0) << sources[i].text;
+    EXPECT_GT(facts->registers, 0) << sources[i].text;
+    EXPECT_LE(facts->registers * made[i].block, Hopper().registers_per_sm) << sources[i].text;
+    EXPECT_LE(facts->shared_bytes + made[i].shared, Hopper().shared_per_block) << sources[i].text;
+  }
+}
+
+TEST(CudaKernels, RefusalsSayWhatIsMissing) {
+  const auto message = [](const CudaQuery& query) {
+    return std::string(kernels::ChooseCuda(query, Hopper()).status().message());
+  };
+  EXPECT_EQ(message(Query("linear", {Operand(DType::kI8, {-9, 16}), Operand(DType::kI8, {8, 16})},
+                          {Operand(DType::kI32, {-9, 8})})),
+            "no CUDA kernel 'linear' for i8 operands");
+  EXPECT_EQ(message(Query("no_such_op", {}, {})), "no CUDA kernel 'no_such_op'");
+  CudaQuery fused = Query("softmax", {Operand(kF32, {-9})}, {Operand(kF32, {-9})});
+  fused.epilogue = "struct Epilogue {};";
+  EXPECT_EQ(message(fused), "CUDA kernel 'softmax' takes no epilogue");
+}
+
+TEST(CudaImages, CacheGivesTheSameBytesAndSurvivesDamage) {
+  const std::string folder = ::testing::TempDir() + "/sluice-kernel-cache";
+  setenv("SLUICE_KERNEL_CACHE", folder.c_str(), 1);
+  const CudaSource source{"k", "extern \"C\" __global__ void k(float* x) { x[threadIdx.x] = 1; }"};
+  const auto first = CompileImages({&source, 1}, Hopper(), {});
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = CompileImages({&source, 1}, Hopper(), {});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(*first, *again);
+  int files = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    ++files;
+    std::filesystem::resize_file(file.path(), 100);
+  }
+  EXPECT_GE(files, 1);
+  const auto mended = CompileImages({&source, 1}, Hopper(), {});
+  ASSERT_TRUE(mended.ok()) << mended.status();
+  EXPECT_EQ(*first, *mended);
+  std::filesystem::remove_all(folder);
+  setenv("SLUICE_KERNEL_CACHE", "", 1);
+}
+
+TEST(CudaImages, AnErrorNamesTheKernel) {
+  const CudaSource source{"ew_7", "extern \"C\" __global__ void ew_7() { undeclared(); }"};
+  const auto images = CompileImages({&source, 1}, Hopper(), {});
+  ASSERT_FALSE(images.ok());
+  EXPECT_NE(images.status().message().find("kernel ew_7"), std::string::npos) << images.status();
+  EXPECT_NE(images.status().message().find("undeclared"), std::string::npos) << images.status();
+}
+
+TEST(Cubin, WrongBytesAreRefused) {
+  const uint8_t bytes[100] = {0x7f, 'E', 'L', 'F'};
+  EXPECT_FALSE(cuda::ReadCubin(bytes, "k").ok());
+  EXPECT_FALSE(cuda::ReadCubin({}, "k").ok());
+}
+
+}  // namespace
+}  // namespace sluice::codegen
