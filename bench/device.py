@@ -148,6 +148,12 @@ class Launch:
         check(CUDA.cuLaunchKernelEx(ctypes.byref(self.config), self.function, self.params, None), self.kernel["plan"])
 
 
+class Graph:
+    """A captured graph; holds what its kernels use, which the graph itself does not."""
+    def __init__(self, graph, calls):
+        self.replay, self.keep = graph.replay, (graph, calls)
+
+
 def graph_of(calls):
     for call in calls[:2]:
         call()
@@ -156,7 +162,7 @@ def graph_of(calls):
     with torch.cuda.graph(graph):
         for call in calls:
             call()
-    return graph
+    return Graph(graph, calls)
 
 
 def race(runs, rounds=21):
@@ -173,6 +179,21 @@ def race(runs, rounds=21):
         order.reverse()
     torch.cuda.synchronize()
     return {name: sorted(a.elapsed_time(b) for a, b in m[1:])[rounds // 2] * 1e3 for name, m in marks.items()}
+
+
+def read_ceiling(tensor):
+    """GB/s of the best plain read of a tensor of several GiB: the denominator of every share."""
+    source, image = pathlib.Path(__file__).with_name("read.cu"), pathlib.Path("/tmp/read.cubin")
+    subprocess.run(["nvcc", "-gencode=arch=compute_90a,code=sm_90a", "-cubin", "-o", str(image), str(source)], check=True)
+    module, out, size = Module(image), torch.zeros(1, dtype=torch.int32, device="cuda"), tensor.numel() * tensor.element_size()
+    values = [ctypes.c_uint64(tensor.data_ptr()), ctypes.c_int64(size // 16), ctypes.c_uint64(out.data_ptr())]
+    params = (ctypes.c_void_p * 3)(*[ctypes.addressof(v) for v in values])
+
+    def launch(name, blocks):
+        f = module.function(name, 0)
+        return lambda: check(CUDA.cuLaunchKernel(f, blocks, 1, 1, 512, 1, 1, 0, ctypes.c_void_p(torch.cuda.current_stream().cuda_stream), params, None), name)
+    graphs = {f"{n} x{b}": graph_of([launch(n, 132 * b)] * 2) for n in ("read4", "read8") for b in (2, 4)}
+    return max(2 * size / us * 1e-3 for us in race(graphs, 21).values())
 
 
 def load(folder):

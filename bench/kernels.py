@@ -26,20 +26,22 @@ def sizes_of(operand, key):
 
 class Problem:
     """A query's operands on the GPU: normal inputs, a result full of NaN between guards."""
-    def __init__(self, query, device, torch, seed=0, weights=None):
+    def __init__(self, query, device, torch, seed=0):
         self.query, g = query, torch.Generator("cuda").manual_seed(seed)
-        rand = lambda o, shape: torch.randn(shape, device="cuda", dtype=torch.float32, generator=g).to(device.TYPES[o["dtype"]])
+        rand = lambda o, count: torch.randn(count, device="cuda", dtype=torch.float32, generator=g).to(device.TYPES[o["dtype"]])
         self.operands, self.bounds = [], []
         for i, o in enumerate(query["ins"] + query["outs"]):
+            if o is None:
+                self.operands.append(None)
+                self.bounds.append(None)
+                continue
             shape, bound = sizes_of(o, "actual"), sizes_of(o, "max")
             count = math.prod(bound)
             if i >= len(query["ins"]):
                 self.guarded = torch.full((count + 2048,), float("nan"), device="cuda", dtype=device.TYPES[o["dtype"]])
                 data = self.guarded[1024:1024 + count]
-            elif i == 1 and weights is not None:
-                data = weights
             else:
-                data = rand(o, (count,))
+                data = rand(o, count)
             self.operands.append(data[:math.prod(shape)].view(shape))
             self.bounds.append(bound)
 
@@ -56,6 +58,7 @@ def check(folder, suite):
     modules, bad, runs, worst = device.load_modules(folder, kernels), 0, 0, {}
     for query, plans in zip(queries, kernels):
         problem = Problem(query, device, torch)
+        getattr(suite, "prepare", lambda *_: None)(query, problem.operands, torch)
         want = suite.reference(query, problem.operands[:-1], torch)
         for plan in plans:
             launch = device.Launch(modules, plan, problem.operands, problem.bounds)
@@ -68,7 +71,7 @@ def check(folder, suite):
                 same, first = first is None or torch.equal(got.view(torch.uint8), first.view(torch.uint8)), got
             error = float((got.double() - want).norm() / want.norm()) if want.numel() else 0.0
             outside = torch.cat([problem.guarded[:1024], problem.guarded[-1024:]])
-            ok = error < suite.tolerance(query) and same and bool(outside.isnan().all())
+            ok = bool(error < suite.tolerance(query)) and same and bool(outside.isnan().all())
             runs, bad = runs + 1, bad + (not ok)
             key = (plan["plan"].split()[0], query["outs"][0]["dtype"])
             worst[key] = max(worst.get(key, 0), error)

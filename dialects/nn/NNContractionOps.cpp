@@ -15,9 +15,6 @@ OperandRole MoeOp::getOperandRole(unsigned index) {
 }
 
 LogicalResult MoeOp::verify() {
-  if (!llvm::is_contained({"silu", "gelu", "gelu_tanh", "relu"}, getActivation())) {
-    return emitOpError("activation \"") << getActivation() << "\" is none of silu, gelu, gelu_tanh, relu";
-  }
   if (getUpBias() && !getUp()) {
     return emitOpError("has a bias of up but no up");
   }
@@ -106,22 +103,5 @@ LogicalResult ConvTransposeOp::inferSizes(ArrayRef<Sizes> operands, SmallVectorI
                   SizeExpr(1 + getOutputPadding()[d] - getPads()[d] - getPads()[d + spatial]));
   }
   results.push_back(std::move(out));
-  return success();
-}
-
-LogicalResult MoeOp::verify() {
-  auto shape = [](Value value) { return cast<RankedTensorType>(value.getType()).getShape(); };
-  ArrayRef<int64_t> gate = shape(getWGate()), down = shape(getWDown());
-  if (gate.size() != 3 || down.size() != 3 || failed(verifyCompatibleShape({gate[0], gate[2], gate[1]}, down))) {
-    return emitOpError("gate is [experts, hidden, width] and down [experts, width, hidden], got ")
-           << getWGate().getType() << " and " << getWDown().getType();
-  }
-  if (getWUp() && failed(verifyCompatibleShape(getWUp().getType(), getWGate().getType()))) {
-    return emitOpError("up has type ") << getWUp().getType() << ", gate " << getWGate().getType();
-  }
-  int64_t width = shape(getX()).back();
-  if (failed(verifyCompatibleDims({width, gate[2]}))) {
-    return emitOpError("gate takes ") << gate[2] << " features, x has " << width;
-  }
   return success();
 }

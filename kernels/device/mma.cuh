@@ -33,6 +33,19 @@ SL_DEVICE void pin(uint32_t (&r)[kN][kM]) {
     asm volatile("" : "+r"(r[i / kM][i % kM])::"memory");
   }
 }
+// Descriptors of a matrix at steps known to the compiler.  What follows from memory or from loops over it is not
+// uniform to the compiler, and each such descriptor costs four moves to uniform registers before its wgmma can start;
+// one broadcast of the low word, which the steps never carry out of, makes all of them uniform.
+class MatrixSteps {
+ public:
+  SL_DEVICE MatrixSteps(uint64_t matrix, int offset)
+      : low_(warp_uniform(static_cast<int>(matrix) + offset)), high_(matrix >> 32) {}
+  SL_DEVICE uint64_t at(int step) const { return high_ << 32 | static_cast<uint32_t>(low_ + step); }
+
+ private:
+  int low_;
+  uint64_t high_;
+};
 // setmaxnreg moves registers between the warpgroups of a CTA within what the launch allocated: their sum must not grow.
 template <int kRegisters>
 SL_DEVICE void take_registers() {

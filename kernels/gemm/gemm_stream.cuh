@@ -2,8 +2,8 @@
 //
 // Operands are swapped: rows of W fill wgmma's 64, rows of x (padded to kTokens) its width.  One producer lane streams
 // W and x through a ring of TMA slots; one warpgroup multiplies.  A tile has all of k, so nothing is reduced between
-// CTAs; the compiler picks kRows so that every SM gets the same number of whole tiles:
-//   n 4096 on 132 SMs: 32 rows -> 128 tiles, 1 each      n 28672: 56 rows -> 512 tiles, 4 each
+// CTAs; the compiler picks kRows so that every SM gets the same number of whole tiles, and no more SMs than it takes:
+//   n 4096 on 132 SMs: 48 rows -> 86 tiles, 1 each      n 28672: 56 rows -> 512 tiles, 4 each
 // With kRows < 64 wgmma multiplies what follows in shared memory into rows nobody stores: free, as HBM is the limit.
 //
 // Weights are no one's output, so the next kernel of the stream (programmatic dependent launch) may fill its ring while

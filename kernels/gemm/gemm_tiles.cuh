@@ -167,8 +167,11 @@ struct TileStore {
       }
     } else {
 #pragma unroll
-      for (int i = 0; i < P::kSlice / 2; i += 2) {
-        store_result(epilogue, {sums[i], sums[i + 1]}, out, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+      for (int r = 0; r < 2; ++r) {
+#pragma unroll
+        for (int i = 2 * r; i < P::kSlice / 2; i += 4) {
+          store_result(epilogue, {sums[i], sums[i + 1]}, out, row + 8 * r, col + i / 4 * 8, batch, sizes);
+        }
       }
     }
   }

@@ -1,0 +1,189 @@
+#include "kernels/attention/attention_choice.h"
+
+#include <algorithm>
+
+#include "runtime/base/status.h"
+
+namespace sluice::kernels {
+namespace {
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
+
+// ---- prefill
+
+// Rate: the share of 4096 multiply-adds / clk and SM that a long loop of these tiles reached.
+struct PrefillTile {
+  int64_t dim, keys, consumers, q_stages;
+  double rate;
+};
+constexpr PrefillTile kPrefillTiles[] = {{64, 128, 3, 2, 0.627},
+                                         {64, 128, 2, 2, 0.545},
+                                         {128, 128, 2, 2, 0.784},
+                                         {128, 176, 2, 1, 0.824},
+                                         {256, 64, 2, 1, 0.6}};
+constexpr double kGhz = 1.6;        // under sustained tensor load
+constexpr double kTileClks = 1500;  // start and end of a tile
+constexpr int64_t kMaxDim = 256;
+
+// Each tile costs its two products at the rate, plus a start and an end; blocks that the mask cuts cost as much as full
+// ones, which is what small tiles save.
+double PrefillUs(const AttentionWhat& what, const PrefillTile& tile, const Gpu& gpu) {
+  const int64_t queries = 64 * tile.consumers, past = std::max<int64_t>(0, what.t - what.s);
+  double clks = 0;
+  for (int64_t q = 0; q < what.s; q += queries) {
+    const int64_t last = std::min(q + queries, what.s) + past;
+    const int64_t begin = what.window > 0 ? std::max<int64_t>(0, q + past - what.window + 1) : 0;
+    const int64_t end = what.causal ? last : what.t;
+    const int64_t blocks = (end - 1) / tile.keys - begin / tile.keys + 1;
+    clks += kTileClks + blocks * (4.0 * queries * tile.keys * tile.dim / 4096 / tile.rate);
+  }
+  const double tiles = static_cast<double>(what.b) * what.h * CeilDiv(what.s, queries);
+  // A list that ends unevenly: as if half a tile more on every SM.
+  const double busy = std::min<double>(gpu.sms, std::max(1.0, tiles));
+  return clks * what.b * what.h / busy / (kGhz * 1e3) * (1 + 0.5 * busy / std::max(1.0, tiles)) + 3;
+}
+
+bool SixteenBits(const AttentionWhat& what) {
+  return what.same_types && (what.type == DType::kBF16 || what.type == DType::kF16) && what.d % 8 == 0 &&
+         what.e % 8 == 0 && what.d > 0 && what.e > 0 && std::max(what.d, what.e) <= kMaxDim;
+}
+
+int64_t PanelDim(const AttentionWhat& what) {
+  const int64_t dim = std::max(what.d, what.e);
+  return dim <= 128 ? RoundUp(dim, 64) : kMaxDim;
+}
+
+void AddPrefill(const AttentionWhat& what, const Gpu& gpu, std::vector<AttentionHow>& all) {
+  for (const PrefillTile& tile : kPrefillTiles) {
+    // The widest tiles and three consumers leave no registers for more than the plain pattern.
+    const bool tight = tile.keys > 128 || tile.consumers > 2;
+    if (!SixteenBits(what) || tile.dim != PanelDim(what) || (tight && (what.every_score || what.window > 0))) {
+      continue;
+    }
+    all.push_back({.form = AttentionForm::kPrefill,
+                   .dim = tile.dim,
+                   .keys = tile.keys,
+                   .consumers = tile.consumers,
+                   .q_stages = tile.q_stages,
+                   .ctas = gpu.sms,
+                   .us = PrefillUs(what, tile, gpu)});
+  }
+}
+
+// ---- decode
+
+constexpr int64_t kTileKeys = 64;
+constexpr int64_t kMaxRows = 16;     // of a key head: two groups of 8
+constexpr int64_t kMaxBatch = 1024;  // whose lengths one block sums
+// Microseconds, fitted on an H200: to start, to go on to another item, and to merge one that is cut.
+constexpr double kStartUs = 3.3, kSwitchUs = 2.3, kLongSwitchUs = 0.2, kMergeUs = 2.0, kEightPartsUs = 0.5;
+constexpr double kSmGbs = 65;  // what one SM draws when few are busy
+
+// The number of blocks whose slowest run is the shortest: start, stream, one more switch for each further item it
+// touches, and a merge if items are cut.
+//   8 items of 1024 tiles on 132 SMs:  132 blocks touch two items each, 128 one each  -> 128, although four SMs idle
+void PredictDecode(const AttentionWhat& what, const Gpu& gpu, AttentionHow& how) {
+  const int64_t keys = what.window > 0 ? std::min(what.t, what.window + kTileKeys) : what.t;
+  const int64_t items = std::max<int64_t>(1, what.b * what.g),
+                tiles = items * std::max<int64_t>(1, CeilDiv(keys, kTileKeys));
+  const double tile_bytes = 2.0 * kTileKeys * (what.d + what.e);
+  how.us = 1e30;
+  for (int64_t ctas = 1; ctas <= std::min<int64_t>(gpu.sms, tiles); ++ctas) {
+    const int64_t run = CeilDiv(tiles, ctas);
+    const double gbs = std::min(kSmGbs, gpu.read_gbs / ctas);
+    const bool uncut = items % ctas == 0, aligned = uncut || ctas % items == 0;
+    const int64_t touched = aligned ? CeilDiv(items, ctas) : run * items / tiles + 2;
+    const int64_t parts = CeilDiv(ctas, items);
+    const double merge = uncut ? 0 : kMergeUs + kEightPartsUs * CeilDiv(parts, 8);
+    const double us =
+        kStartUs + run * tile_bytes / (gbs * 1e3) + (touched - 1) * (run > 32 ? kLongSwitchUs : kSwitchUs) + merge;
+    if (us <= how.us) {
+      how.us = us;
+      how.ctas = ctas;
+    }
+  }
+}
+
+void AddDecode(const AttentionWhat& what, const Gpu& gpu, std::vector<AttentionHow>& all) {
+  const int64_t rows = what.s_max < 0 ? kMaxRows + 1 : what.s_max * what.h / std::max<int64_t>(1, what.g);
+  if (!SixteenBits(what) || rows > kMaxRows || rows < 1 ||
+      (what.lengths && (what.b_max < 0 || what.b_max > kMaxBatch))) {
+    return;
+  }
+  AttentionHow how{.form = AttentionForm::kDecode, .dim = PanelDim(what), .rows8 = CeilDiv(rows, 8)};
+  how.stages = how.dim <= 128 ? 4 : 2;
+  PredictDecode(what, gpu, how);
+  all.push_back(how);
+}
+
+// ---- any
+
+void AddAny(const AttentionWhat& what, const Gpu& gpu, std::vector<AttentionHow>& all) {
+  if (!what.same_types || std::max(what.d, what.e) > kMaxDim) {
+    return;
+  }
+  AttentionHow how{.form = AttentionForm::kAny};
+  how.dim = std::max<int64_t>(8, RoundUp(std::max(what.d, what.e), 8));
+  how.ctas = CeilDiv(what.s, 16) * what.b * what.h;
+  // Shared memory bounds it: about 16 multiply-adds / clk and SM.
+  const double products = static_cast<double>(what.b) * what.h * RoundUp(what.s, 16) * what.t * (what.d + what.e);
+  how.us = products / std::min<double>(gpu.sms, std::max<int64_t>(1, how.ctas)) / 16 / (kGhz * 1e3) + 3;
+  all.push_back(how);
+}
+
+}  // namespace
+
+int64_t AttentionHow::SharedBytes(int64_t batch) const {
+  switch (form) {
+    case AttentionForm::kPrefill: {
+      const int64_t queries = 64 * consumers, barriers = (2 * q_stages + 10) * 8, tiles = (q_stages + 1) * 32;
+      return RoundUp(q_stages * queries * dim * 2 + 4 * keys * dim * 2 + barriers + tiles, 1024);
+    }
+    case AttentionForm::kDecode: {
+      const int64_t rows = 8 * rows8, merge = warps() * rows * (dim + 4 + 2) * 4;
+      return RoundUp(stages * 2 * kTileKeys * dim * 2 + merge + 2 * stages * 8 + (batch > 0 ? batch + 1 : 1) * 4 + 4,
+                     1024);
+    }
+    case AttentionForm::kAny:
+      return ((16 + 32) * (dim + 1) + 32 * dim + 16 * 32) * 4;
+  }
+  return 0;
+}
+
+std::string AttentionHow::Name() const {
+  switch (form) {
+    case AttentionForm::kPrefill:
+      return absl::StrFormat("prefill %dx%d d%d", 64 * consumers, keys, dim);
+    case AttentionForm::kDecode:
+      return absl::StrFormat("decode %d rows d%d c%d", 8 * rows8, dim, ctas);
+    case AttentionForm::kAny:
+      return absl::StrFormat("any d%d", dim);
+  }
+  return "";
+}
+
+std::vector<int64_t> AttentionHow::Numbers() const {
+  return {static_cast<int64_t>(form), dim, keys, consumers, q_stages, rows8, stages, ctas};
+}
+
+AttentionHow AttentionHow::FromNumbers(const std::vector<int64_t>& n) {
+  return {.form = static_cast<AttentionForm>(n[0]),
+          .dim = n[1],
+          .keys = n[2],
+          .consumers = n[3],
+          .q_stages = n[4],
+          .rows8 = n[5],
+          .stages = n[6],
+          .ctas = n[7]};
+}
+
+std::vector<AttentionHow> AttentionCandidates(const AttentionWhat& what, const Gpu& gpu) {
+  std::vector<AttentionHow> all;
+  AddPrefill(what, gpu, all);
+  AddDecode(what, gpu, all);
+  AddAny(what, gpu, all);
+  return all;
+}
+
+}  // namespace sluice::kernels

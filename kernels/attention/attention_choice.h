@@ -1,0 +1,54 @@
+// CUDA attention: what is asked → the ways to compute it → their predicted times.  Pure arithmetic, no CUDA.
+#ifndef SLUICE_KERNELS_ATTENTION_ATTENTION_CHOICE_H_
+#define SLUICE_KERNELS_ATTENTION_ATTENTION_CHOICE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/target/target.h"
+#include "runtime/base/dtype.h"
+
+namespace sluice::kernels {
+
+// Sizes that vary have the value they typically have.
+struct AttentionWhat {
+  DType type = DType::kBF16;
+  int64_t b = 1, h = 1, g = 1, s = 1, t = 1;
+  int64_t d = 64, e = 64;          // of q and k; of v
+  int64_t s_max = -1, b_max = -1;  // -1: no bound
+  bool causal = false;
+  int64_t window = 0;        // 0: none
+  bool every_score = false;  // bias, slopes or a key mask: no block of scores goes without them
+  bool lengths = false;      // sequences of different lengths
+  bool same_types = true;    // q, k, v and the result
+};
+
+enum class AttentionForm : int64_t {
+  kPrefill,  // attention_prefill.cuh
+  kDecode,   // attention_decode.cuh
+  kAny       // attention_any.cuh
+};
+
+struct AttentionHow {
+  AttentionForm form = AttentionForm::kAny;
+  int64_t dim = 0;                                // of q, k and v as the kernel holds them
+  int64_t keys = 0, consumers = 0, q_stages = 0;  // prefill
+  int64_t rows8 = 0, stages = 0;                  // decode: groups of 8 rows of a key head; ring slots = warps · rows8
+  int64_t ctas = 0;
+  double us = 0;  // predicted
+
+  int64_t warps() const { return stages / rows8; }
+  // Bytes of dynamic shared memory, as the kernel's sizeof.  `batch`: with lengths, the most rows of the batch.
+  int64_t SharedBytes(int64_t batch) const;
+  std::string Name() const;
+  std::vector<int64_t> Numbers() const;
+  static AttentionHow FromNumbers(const std::vector<int64_t>& numbers);
+};
+
+// Every way that can compute `what`, with its prediction; none for types or widths no kernel takes.
+std::vector<AttentionHow> AttentionCandidates(const AttentionWhat& what, const Gpu& gpu);
+
+}  // namespace sluice::kernels
+
+#endif  // SLUICE_KERNELS_ATTENTION_ATTENTION_CHOICE_H_

@@ -1,0 +1,502 @@
+// Attention of few queries (s · h/g rows for each key head): reads K and V once.
+//
+// All 64-key tiles of the batch, in the order (batch, key head, tile), form one line that is cut into equal runs, one a
+// CTA: every CTA streams the same number of bytes whatever the batch and the lengths.  An item (batch, key head) that
+// lies across a cut leaves partial results; the last CTA to finish its part merges them, in tile order (deterministic).
+//
+//   3 sequences of 2, 1, 3 tiles, 1 key head, 3 CTAs:   |0 0|1 2|2 2|     sequence 2 is merged from CTAs 1 and 2
+//
+//   warp kWarps   producer: streams [K tile | V tile] pairs into a ring of kStages
+//   warps 0..     consumers: warp w owns tiles w, w + kWarps, ... of the run; they meet only at the end of an item.
+//                 kStages is a multiple of kWarps, so a stage has one owner: a warp that met a barrier only every other
+//                 lap could not tell a phase from the one two laps before.
+//
+// Tensor core shape m16n8k16 with the keys (then the dims) as m and the rows as n: a group of 8 rows wastes nothing.
+// S^T[key, row] = K Q^T, then O^T[dim, row] += V^T P^T, whose operand is S^T transposed (movmatrix).
+//
+// How, beyond attention_score.cuh's: kDim (of q, k and v, rounded up to panels of 64), kRows8 (groups of 8 rows),
+// kStages, kWarps, kBatch (the most; read with kLengths only)
+#pragma once
+#include "kernels/attention/attention_score.cuh"
+#include "kernels/device/tma.cuh"
+
+namespace sl {
+
+template <class How_>
+struct DecodePlan : How_ {
+  using How = How_;
+  using typename How_::Element;
+  static constexpr int kDim = How_::kDim, kPanels = kDim / 64, kRows8 = How_::kRows8, kRows = 8 * kRows8, kKeys = 64;
+  static constexpr int kStages = How_::kStages, kWarps = How_::kWarps, kThreads = 32 * (kWarps + 1);
+  static constexpr int kPanelBytes = kKeys * 128, kTileBytes = kPanels * kPanelBytes;
+  static constexpr int kPartFloats = kRows * (kDim + 2);  // accumulators, then (max, sum) of each row
+  static_assert(kStages % kWarps == 0, "a stage must have one owner");
+};
+
+template <class P>
+struct DecodeShared {
+  alignas(1024) uint8_t kv[P::kStages][2][P::kTileBytes];  // K, V
+  float o[P::kWarps][P::kRows][P::kDim + 4];               // + 4: no bank conflicts
+  float max[P::kWarps][P::kRows], sum[P::kWarps][P::kRows];
+  uint64_t full[P::kStages], empty[P::kStages];
+  int before[P::kLengths ? P::kBatch + 1 : 1];  // tiles of a key head of the sequences before each
+  int last;
+};
+
+// The tiles of the sequences, per key head.  Every sequence has at least one, so that its result is written.
+template <class P>
+struct TileLine {
+  using How = typename P::How;
+  const DecodeShared<P>& sm;
+  const AttentionSizes& sizes;
+  const AttentionExtras<How>& extras;
+
+  SL_DEVICE int first_tile(int batch) const {
+    const Sequence<How> sequence(extras, sizes, batch);
+    return max(0, min(sequence.any(sequence.first_query, sequence.count).begin, sequence.count - 1)) / P::kKeys;
+  }
+  SL_DEVICE int tiles(int batch) const {
+    return max(1, ceil_div(Sequence<How>(extras, sizes, batch).count, P::kKeys) - first_tile(batch));
+  }
+  SL_DEVICE int before(int batch) const { return P::kLengths ? sm.before[batch] : batch * tiles(0); }
+  // The sequence in which tile `tile` of the line lies.
+  SL_DEVICE int at(int64_t tile) const {
+    if constexpr (!P::kLengths) {
+      return int(tile / (int64_t(tiles(0)) * sizes.g));
+    }
+    int low = 0, high = sizes.b;
+    while (high - low > 1) {
+      const int middle = (low + high) / 2;
+      if (int64_t(before(middle)) * sizes.g <= tile) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+};
+
+// Sums the tiles of all sequences into sm.before; one warp.
+template <class P>
+SL_DEVICE void sum_tiles(DecodeShared<P>& sm, const TileLine<P>& line) {
+  const int lane = threadIdx.x % 32;
+  int base = 0;
+  for (int b0 = 0; b0 < line.sizes.b; b0 += 32) {
+    int sum = b0 + lane < line.sizes.b ? line.tiles(b0 + lane) : 0;
+#pragma unroll
+    for (int d = 1; d < 32; d *= 2) {
+      const int other = __shfl_up_sync(~0u, sum, d);
+      if (lane >= d) {
+        sum += other;
+      }
+    }
+    if (b0 + lane < line.sizes.b) {
+      sm.before[b0 + lane + 1] = base + sum;
+    }
+    base += __shfl_sync(~0u, sum, 31);
+  }
+  if (lane == 0) {
+    sm.before[0] = 0;
+  }
+}
+
+// The part of one item that lies in this CTA's run.  next() moves to the following one.
+template <class P>
+struct Segment {
+  const TileLine<P>& line;
+  int64_t total;             // tiles on the line
+  int ctas;                  // that have a run
+  int64_t tile, run_end;     // this CTA's next tile; the end of its run
+  int batch, before, tiles;  // sequence; tiles of a key head before it and of it
+  int head, first, end;      // tiles [first, end) of item (batch, head)
+  int64_t item;              // where the item starts on the line
+
+  SL_DEVICE explicit Segment(const TileLine<P>& line)
+      : line(line),
+        total(int64_t(line.before(line.sizes.b)) * line.sizes.g),
+        ctas(int(min(int64_t(gridDim.x), total))) {
+    tile = run_end = 0;
+    if (blockIdx.x < ctas) {  // more CTAs than tiles would leave holes among the parts of an item
+      tile = total * blockIdx.x / ctas, run_end = total * (blockIdx.x + 1) / ctas;
+      move_to(line.at(tile));
+    }
+  }
+  SL_DEVICE void move_to(int b) { batch = b, before = line.before(b), tiles = line.before(b + 1) - before; }
+  SL_DEVICE bool next() {
+    if (tile >= run_end) {
+      return false;
+    }
+    while (tile >= int64_t(before + tiles) * line.sizes.g) {
+      move_to(batch + 1);
+    }
+    const int offset = int(tile - int64_t(before) * line.sizes.g);
+    head = offset / tiles, first = offset % tiles;
+    end = int(min(int64_t(tiles), first + run_end - tile));
+    item = tile - first;
+    tile += end - first;
+    return true;
+  }
+  SL_DEVICE int cta_of(int64_t t) const { return int(((t + 1) * ctas - 1) / total); }
+};
+
+template <class P>
+SL_DEVICE void stream_tiles(DecodeShared<P>& sm, const TensorMap& k_map, const TensorMap& v_map,
+                            const TileLine<P>& line) {
+  const uint64_t once = evict_first();
+  Ring<P::kStages> ring;
+  for (Segment<P> part(line); part.next();) {
+    const int skipped = line.first_tile(part.batch);
+    for (int tile = part.first; tile < part.end; ++tile, ring.next()) {
+      const uint32_t bar = shared_address(&sm.full[ring.slot]), to = shared_address(sm.kv[ring.slot]);
+      barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);
+      barrier_expect(bar, 2 * P::kTileBytes);
+      const int row = (skipped + tile) * P::kKeys;
+#pragma unroll
+      for (int p = 0; p < P::kPanels; ++p) {
+        tma_load_hint(to + p * P::kPanelBytes, k_map, bar, p * 64, row, part.head, part.batch, once);
+        tma_load_hint(to + P::kTileBytes + p * P::kPanelBytes, v_map, bar, p * 64, row, part.head, part.batch, once);
+      }
+    }
+  }
+}
+
+constexpr float kNoKey = -1e30f;  // the max of no keys: finite, so that differences of two are no NaN
+
+// Adds up parts of one result whose weights are relative to different maxima.  Four dims of one row.
+struct Merge {
+  float max = kNoKey, sum = 0;
+  float4 o = {0, 0, 0, 0};
+  SL_DEVICE void add(float part_max, float part_sum, float4 part, float slope) {
+    const float top = fmaxf(max, part_max), a = exp2_fast((max - top) * slope), b = exp2_fast((part_max - top) * slope);
+    max = top, sum = a * sum + b * part_sum;
+    o = {a * o.x + b * part.x, a * o.y + b * part.y, a * o.z + b * part.z, a * o.w + b * part.w};
+  }
+};
+
+// The consumer warps.
+template <class P>
+struct DecodeConsumer {
+  using How = typename P::How;
+  using Element = typename P::Element;
+  static constexpr int kDim = P::kDim, kRows8 = P::kRows8, kStages = P::kStages;
+
+  DecodeShared<P>& sm;
+  const TileLine<P>& line;
+  const AttentionSizes& sizes;
+  const View<Element, 4>&queries, &values, &out;  // dense in the last dimension
+  float* parts;                                   // [ctas, 2, kPartFloats]
+  uint32_t* arrived;                              // [ctas]
+  const int warp, lane, group, rows;
+
+  uint32_t q[kRows8][kDim / 16][2];
+  float o[kRows8][kDim / 16][4], max[kRows8][2], sum[kRows8][2];
+  int begin[kRows8][2], end[kRows8][2];  // keys that this thread's rows see
+
+  SL_DEVICE DecodeConsumer(DecodeShared<P>& sm, const TileLine<P>& line, const View<Element, 4>& queries,
+                           const View<Element, 4>& values, const View<Element, 4>& out, float* parts, uint32_t* arrived)
+      : sm(sm),
+        line(line),
+        sizes(line.sizes),
+        queries(queries),
+        values(values),
+        out(out),
+        parts(parts),
+        arrived(arrived),
+        warp(threadIdx.x / 32),
+        lane(threadIdx.x % 32),
+        group(line.sizes.h / line.sizes.g),
+        rows(line.sizes.s * group) {}
+
+  // Row r is query r / group of head r % group.
+  template <typename T>
+  SL_DEVICE T* row_of(const View<T, 4>& view, const Segment<P>& part, int r) const {
+    return view.data + part.batch * view.stride(0) + (part.head * group + r % group) * view.stride(1) +
+           r / group * view.stride(2);
+  }
+
+  SL_DEVICE void begin_item(const Segment<P>& part) {
+    const Sequence<How> sequence(line.extras, sizes, part.batch);
+#pragma unroll
+    for (int g = 0; g < kRows8; ++g) {
+      // Q^T as the B operand: row = lane / 4, dims 16 i + 2 (lane % 4) + {0, 1} and 8 more.
+      const int r = g * 8 + lane / 4;
+      const Element* from = row_of(queries, part, min(r, rows - 1));
+#pragma unroll
+      for (int i = 0; i < kDim / 8; ++i) {
+        const int dim = i * 8 + lane % 4 * 2;
+        q[g][i / 2][i % 2] = r < rows && dim < queries.size(3) ? *reinterpret_cast<const uint32_t*>(from + dim) : 0;
+      }
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const int query = sequence.first_query + min(g * 8 + lane % 4 * 2 + h, rows - 1) / group;
+        const Keys keys = sequence.of(query);
+        begin[g][h] = keys.begin, end[g][h] = keys.end;
+        max[g][h] = kNoKey, sum[g][h] = 0;
+      }
+#pragma unroll
+      for (int i = 0; i < kDim / 16; ++i)
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+          o[g][i][c] = 0;
+        }
+    }
+  }
+
+  // Accumulators: element c of a 16 x 8 block is key (then dim) lane / 4 + 8 (c / 2), row 2 (lane % 4) + c % 2.
+  SL_DEVICE void weigh(const Segment<P>& part, int g, int key0, float (&s)[4][4], uint32_t (&p)[4][2]) {
+    float shrink[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int r = min(g * 8 + lane % 4 * 2 + h, rows - 1);
+      const int query = Sequence<How>(line.extras, sizes, part.batch).first_query + r / group;
+      const Score<How> score(line.extras, sizes, part.batch, part.head * group + r % group, r / group, query);
+      float top = max[g][h];
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        const int key = key0 + i / 2 * 16 + lane / 4 + i % 2 * 8;
+        float& x = s[i / 2][i % 2 * 2 + h];
+        const bool seen = key >= begin[g][h] && key < end[g][h] && score.kept(min(key, sizes.t - 1));
+        x = seen ? Score<How>::scaled(x) + score.addend(key) : -infinity();
+        top = fmaxf(top, x);
+      }
+      top = reduce_lanes<4, 32>(top, Max());
+      shrink[h] = exp2_fast((max[g][h] - top) * Score<How>::kSlope);
+      max[g][h] = top;
+      sum[g][h] *= shrink[h];
+    }
+#pragma unroll
+    for (int t = 0; t < 4; ++t) {
+#pragma unroll
+      for (int c = 0; c < 4; ++c) {
+        s[t][c] = exp2_fast((s[t][c] - max[g][c % 2]) * Score<How>::kSlope);
+        sum[g][c % 2] += s[t][c];
+      }
+      p[t][0] = transpose_8x8(pack<Element>(s[t][0], s[t][1]));
+      p[t][1] = transpose_8x8(pack<Element>(s[t][2], s[t][3]));
+    }
+#pragma unroll
+    for (int i = 0; i < kDim / 16; ++i)
+#pragma unroll
+      for (int c = 0; c < 4; ++c) {
+        o[g][i][c] *= shrink[c % 2];
+      }
+  }
+
+  // One tile whose first key is key0; `valid` of its keys exist.
+  SL_DEVICE void attend(const Segment<P>& part, int slot, int key0, int valid) {
+    const uint32_t k_tile = shared_address(sm.kv[slot][0]), v_tile = shared_address(sm.kv[slot][1]);
+    auto chunk_at = [](uint32_t tile, int row, int dims16, int half) {  // 8 of 16 dims of a key
+      return tile + dims16 / 4 * P::kPanelBytes + SwizzledOffset(row, dims16 % 4 * 2 + half, 128);
+    };
+    if (valid < P::kKeys) {  // what lies beyond the last key may hold anything, NaN too, and 0 * NaN is not 0
+      for (int i = lane; i < (P::kKeys - max0(valid)) * (kDim / 8); i += 32) {
+        const int chunk = i % (kDim / 8);
+        asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(
+                         chunk_at(v_tile, max0(valid) + i / (kDim / 8), chunk / 2, chunk % 2)),
+                     "r"(0)
+                     : "memory");
+      }
+      fence_async_proxy();  // before the ring's next load into the tile
+      __syncwarp();
+    }
+    float s[kRows8][4][4] = {};
+#pragma unroll
+    for (int i = 0; i < kDim / 16; ++i)
+#pragma unroll
+      for (int t = 0; t < 4; ++t) {
+        uint32_t k[4];
+        load_matrices(k, chunk_at(k_tile, t * 16 + lane % 16, i, lane / 16));
+#pragma unroll
+        for (int g = 0; g < kRows8; ++g) {
+          mma_16x8x16<Element>(s[g][t], k, q[g][i][0], q[g][i][1]);
+        }
+      }
+    uint32_t p[kRows8][4][2];
+#pragma unroll
+    for (int g = 0; g < kRows8; ++g) {
+      weigh(part, g, key0, s[g], p[g]);
+    }
+#pragma unroll
+    for (int t = 0; t < 4; ++t)
+#pragma unroll
+      for (int i = 0; i < kDim / 16; ++i) {
+        uint32_t v[4];
+        load_matrices_transposed(v, chunk_at(v_tile, t * 16 + lane % 8 + lane / 16 * 8, i, lane / 8 % 2));
+#pragma unroll
+        for (int g = 0; g < kRows8; ++g) {
+          mma_16x8x16<Element>(o[g][i], v, p[g][t][0], p[g][t][1]);
+        }
+      }
+  }
+  SL_DEVICE static int max0(int x) { return x > 0 ? x : 0; }
+
+  // What this warp has of the item, for the others to see.
+  SL_DEVICE void share() {
+#pragma unroll
+    for (int g = 0; g < kRows8; ++g)
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const float total = reduce_lanes<4, 32>(sum[g][h], Sum());
+        const int r = g * 8 + lane % 4 * 2 + h;
+        if (lane < 4) {
+          sm.max[warp][r] = max[g][h], sm.sum[warp][r] = total;
+        }
+#pragma unroll
+        for (int i = 0; i < kDim / 8; ++i) {
+          sm.o[warp][r][i * 8 + lane / 4] = o[g][i / 2][i % 2 * 2 + h];
+        }
+      }
+    named_sync(1, 32 * P::kWarps);
+  }
+
+  SL_DEVICE float* slot(int cta, bool starts_here) const {
+    return parts + (int64_t(cta) * 2 + starts_here) * P::kPartFloats;
+  }
+
+  SL_DEVICE void store(const Segment<P>& part, int r, int dim, const Merge& merge) const {
+    if (dim >= out.size(3)) {
+      return;
+    }
+    Element* to = row_of(out, part, r) + dim;
+    float4 v = {merge.o.x / merge.sum, merge.o.y / merge.sum, merge.o.z / merge.sum, merge.o.w / merge.sum};
+    if (!(merge.sum > 0)) {
+      v = empty_row(part, dim);
+    }
+    *reinterpret_cast<uint2*>(to) = {pack<Element>(v.x, v.y), pack<Element>(v.z, v.w)};
+  }
+  SL_DEVICE float4 empty_row(const Segment<P>& part, int dim) const {
+    float mean[4] = {};
+    const Element* from = values.data + part.batch * values.stride(0) + part.head * values.stride(1) + dim;
+    for (int key = 0; How::kUniformEmpty && key < sizes.t; ++key)
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        mean[j] += to_float(from[key * values.stride(2) + j]) / sizes.t;
+      }
+    return {mean[0], mean[1], mean[2], mean[3]};
+  }
+
+  // An item that lies wholly in this run is done; else its part goes into its slot.
+  SL_DEVICE void finish_part(const Segment<P>& part, bool whole) const {
+    for (int i = threadIdx.x; i < rows * (kDim / 4); i += 32 * P::kWarps) {
+      const int r = i / (kDim / 4), dim = i % (kDim / 4) * 4;
+      Merge merge;
+#pragma unroll
+      for (int w = 0; w < P::kWarps; ++w) {
+        merge.add(sm.max[w][r], sm.sum[w][r], *reinterpret_cast<const float4*>(&sm.o[w][r][dim]), Score<How>::kSlope);
+      }
+      if (whole) {
+        store(part, r, dim, merge);
+      } else {
+        float* to = slot(blockIdx.x, part.first == 0);
+        *reinterpret_cast<float4*>(to + r * kDim + dim) = merge.o;
+        if (dim == 0) {
+          *reinterpret_cast<float2*>(to + P::kRows * kDim + r * 2) = {merge.max, merge.sum};
+        }
+      }
+    }
+  }
+
+  // The last of the CTAs that share an item adds their parts.  At most one item starts in a CTA and goes on beyond it:
+  // its counter is that CTA's.
+  SL_DEVICE void merge_parts(const Segment<P>& part) const {
+    const int cta0 = part.cta_of(part.item), count = part.cta_of(part.item + part.tiles - 1) - cta0 + 1;
+    named_sync(1, 32 * P::kWarps);
+    if (threadIdx.x == 0) {
+      int* counter = reinterpret_cast<int*>(arrived) + cta0;
+      sm.last = add_acquire_release(counter, 1) == count - 1;
+      if (sm.last) {
+        *counter = 0;
+      }
+    }
+    named_sync(1, 32 * P::kWarps);
+    if (!sm.last) {
+      return;
+    }
+    for (int i = threadIdx.x; i < rows * (kDim / 4); i += 32 * P::kWarps) {
+      const int r = i / (kDim / 4), dim = i % (kDim / 4) * 4;
+      Merge merge;
+      for (int p0 = 0; p0 < count; p0 += 8) {  // the loads of 8 parts in flight
+        float2 stat[8];
+        float4 value[8];
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          const int p = min(p0 + j, count - 1);
+          const float* from = slot(cta0 + p, p == 0);
+          stat[j] = __ldcg(reinterpret_cast<const float2*>(from + P::kRows * kDim + r * 2));
+          value[j] = __ldcg(reinterpret_cast<const float4*>(from + r * kDim + dim));
+        }
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          if (p0 + j < count) {
+            merge.add(stat[j].x, stat[j].y, value[j], Score<How>::kSlope);
+          }
+        }
+      }
+      store(part, r, dim, merge);
+    }
+  }
+
+  SL_DEVICE void run() {
+    int done = 0;  // tiles of this CTA's run before the segment
+    for (Segment<P> part(line); part.next(); done += part.end - part.first) {
+      begin_item(part);
+      const int count = Sequence<How>(line.extras, sizes, part.batch).count, skipped = line.first_tile(part.batch);
+      for (int tile = part.first + (warp + P::kWarps - done % P::kWarps) % P::kWarps; tile < part.end;
+           tile += P::kWarps) {
+        const int local = done + tile - part.first, slot = local % kStages, key0 = (skipped + tile) * P::kKeys;
+        barrier_wait(shared_address(&sm.full[slot]), local / kStages & 1);
+        attend(part, slot, key0, count - key0);
+        __syncwarp();
+        if (lane == 0) {
+          barrier_arrive(shared_address(&sm.empty[slot]));
+        }
+      }
+      share();
+      const bool whole = part.first == 0 && part.end == part.tiles;
+      finish_part(part, whole);
+      if (!whole) {
+        merge_parts(part);
+      }
+      named_sync(1, 32 * P::kWarps);  // sm.o and sm.last are free again
+    }
+  }
+};
+
+// The kernel: kThreads threads, sizeof(DecodeShared) bytes of shared memory; a counter and 2 · kPartFloats floats of
+// workspace a CTA.  maps [b, g, t, dim] in boxes of one head, 64 x 64.
+template <class P>
+SL_DEVICE void attention_decode(const TensorMap& k_map, const TensorMap& v_map,
+                                const View<typename P::Element, 4>& queries, const View<typename P::Element, 4>& values,
+                                const View<typename P::Element, 4>& out, const AttentionSizes& sizes,
+                                const AttentionExtras<typename P::How>& extras, void* workspace, uint32_t* arrived) {
+  extern __shared__ __align__(1024) uint8_t dynamic[];
+  DecodeShared<P>& sm = *reinterpret_cast<DecodeShared<P>*>(dynamic);
+  if (threadIdx.x == 0) {
+    prefetch_map(k_map), prefetch_map(v_map);
+    for (int i = 0; i < P::kStages; ++i) {
+      barrier_init(shared_address(&sm.full[i]), 1), barrier_init(shared_address(&sm.empty[i]), 1);
+    }
+    barrier_init_fence();
+  }
+  let_next_begin();
+  wait_for_previous();
+  const int warp = warp_uniform(threadIdx.x / 32);
+  const TileLine<P> line{sm, sizes, extras};
+  if (P::kLengths && warp == 0) {
+    sum_tiles(sm, line);
+  }
+  __syncthreads();
+  if (sizes.b * sizes.h * sizes.s == 0) {
+    return;
+  }
+  if (warp == P::kWarps) {
+    if (threadIdx.x % 32 == 0) {
+      stream_tiles<P>(sm, k_map, v_map, line);
+    }
+  } else {
+    DecodeConsumer<P>(sm, line, queries, values, out, static_cast<float*>(workspace), arrived).run();
+  }
+}
+
+}  // namespace sl

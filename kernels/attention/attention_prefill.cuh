@@ -1,0 +1,515 @@
+// Attention of many queries: 16-bit operands, f32 softmax, grouped heads, chunks (s < t).
+//
+//   one CTA per SM, persistent:   warpgroup 0      producer: one thread keeps TMA loads of Q, K, V in flight
+//                                 warpgroups 1..C  consumers: 64 queries each, all on the same K and V blocks
+//
+// A consumer walks the key blocks from last (the diagonal) to first.  Step n of one consumer, tensor cores | CUDA
+// cores:
+//
+//     start S = Q K(n)^T, start O += P V(n+1)  |
+//     S done                                   |  mask, row max, P' = exp2(S - max)      while P V runs
+//     O done                                   |  O *= exp2(old max - max), P = P' in 16 bits
+//
+// Two consumers fall into step by themselves: while one's products hold the tensor cores the other does its softmax.
+// Three (small heads, where the softmax is the longer half) do better when they pass a baton round.
+//
+// How, beyond attention_score.cuh's: kDim (of q, k and v, rounded up to panels of 64: TMA fills with zeros), kKeys (of
+// a block), kConsumers, kQStages, kHeadBytes (keys and values that should stay in L2).
+#pragma once
+#include "kernels/attention/attention_score.cuh"
+#include "kernels/device/tma.cuh"
+
+namespace sl {
+
+template <class How_>
+struct PrefillPlan : How_ {
+  using How = How_;
+  using typename How_::Element;
+  static constexpr int kDim = How_::kDim, kKeys = How_::kKeys, kConsumers = How_::kConsumers, kStages = 2;
+  static constexpr int kQStages = How_::kQStages, kPanels = kDim / 64;
+  static constexpr bool kTakeTurns = kConsumers == 3;  // measured: 0..4 % with three consumers, 0..-1 % with two
+  static constexpr int kQueries = 64 * kConsumers, kThreads = 128 * (kConsumers + 1);
+  // Their sum over the warpgroups must be what the launch allocated.
+  static constexpr int kProducerRegs = kConsumers == 2 ? 40 : 32, kConsumerRegs = kConsumers == 2 ? 232 : 160;
+  // Every score passes through logit and kept, not only those of blocks that the mask cuts.
+  static constexpr bool kEveryScore = How_::kBias || How_::kSlopes || How_::kKeyMask;
+};
+
+// One unit of work: up to kQueries queries of one head against blocks of kKeys keys.  Valid from q_full to q_empty.
+struct PrefillTile {
+  int batch, head, first;       // first: index of the first query; -1: no more work
+  int count;                    // keys of its sequence
+  int first_block, last_block;  // walked from last down to first; none if last < first
+  int clean0, clean1;           // blocks in [clean0, clean1) need no mask
+};
+
+template <class P>
+struct PrefillShared {
+  alignas(1024) uint16_t q[P::kQStages][P::kPanels][P::kQueries][64];
+  alignas(1024) uint16_t k[P::kStages][P::kPanels][P::kKeys][64];
+  alignas(1024) uint16_t v[P::kStages][P::kPanels][P::kKeys][64];
+  uint64_t q_full[P::kQStages], q_empty[P::kQStages];
+  uint64_t k_full[P::kStages], k_empty[P::kStages], v_full[P::kStages], v_empty[P::kStages];
+  PrefillTile tile[P::kQStages];  // travels with q
+  PrefillTile pending;            // what the scheduler found next
+  uint64_t pending_full, pending_empty;
+};
+
+// The list of tiles, in the order CTAs take them: as many heads together as L2 holds the keys of, within those the last
+// (with a causal mask: longest) queries first.
+template <class P>
+struct PrefillList {
+  const AttentionSizes& sizes;
+  const AttentionExtras<typename P::How>& extras;
+  int rows, together;  // query blocks of a head; (batch, head) pairs walked together
+
+  SL_DEVICE PrefillList(const AttentionSizes& sizes, const AttentionExtras<typename P::How>& extras)
+      : sizes(sizes), extras(extras), rows(ceil_div(sizes.s, P::kQueries)) {
+    const int64_t head_bytes = int64_t(sizes.t) * P::kDim * 2 * 2;
+    together = sizes.h / max(sizes.g, 1) *
+               int(max(int64_t(1), min(int64_t(sizes.g) * sizes.b, P::kHeadBytes / max(head_bytes, int64_t(1)))));
+  }
+  SL_DEVICE int count() const { return rows * sizes.b * sizes.h; }
+  SL_DEVICE PrefillTile at(int i) const {
+    PrefillTile tile;
+    tile.first = -1;
+    if (i >= count()) {
+      return tile;
+    }
+    const int chunk = i / (rows * together), rest = i - chunk * (rows * together);
+    const int width = min(together, sizes.b * sizes.h - chunk * together), row = rest / width;
+    const int pair = chunk * together + rest - row * width;
+    tile.batch = pair / sizes.h, tile.head = pair - tile.batch * sizes.h, tile.first = (rows - 1 - row) * P::kQueries;
+
+    const Sequence<typename P::How> sequence(extras, sizes, tile.batch);
+    tile.count = sequence.count;
+    const int q0 = sequence.first_query + tile.first, q1 = min(q0 + P::kQueries, tile.count);
+    const Keys any = sequence.any(q0, q1), all = sequence.all(q0, q1);
+    tile.first_block = any.begin / P::kKeys;
+    tile.last_block = any.end > any.begin ? (any.end - 1) / P::kKeys : tile.first_block - 1;
+    tile.clean0 = (all.begin + P::kKeys - 1) / P::kKeys, tile.clean1 = all.end / P::kKeys;
+    return tile;
+  }
+};
+
+// One thread: takes tiles from the shared counter and works out where they lie, a tile ahead of the producer.
+template <class P>
+SL_DEVICE void schedule_attention(PrefillShared<P>& sm, const PrefillList<P>& list, uint32_t* next) {
+  Ring<1> pending;
+  for (int index = blockIdx.x;; pending.next()) {
+    const PrefillTile tile = list.at(index);
+    barrier_wait(shared_address(&sm.pending_empty), pending.parity ^ 1);
+    sm.pending = tile;
+    barrier_arrive(shared_address(&sm.pending_full));
+    if (tile.first < 0) {
+      return;
+    }
+    const int taken = int(atomicAdd(next, 1u));
+    if (taken == list.count() - 1) {
+      *next = 0;  // one take a tile: this was the last, so rewind for the next launch
+    }
+    index = gridDim.x + taken;
+  }
+}
+
+// One thread: keeps the loads of Q, K and V in flight.
+template <class P>
+SL_DEVICE void produce_attention(PrefillShared<P>& sm, const TensorMap& q_map, const TensorMap& k_map,
+                                 const TensorMap& v_map, const AttentionSizes& sizes) {
+  Ring<P::kQStages> q;
+  Ring<P::kStages> k, v;
+  Ring<1> pending;
+  auto load = [](auto& ring, const TensorMap& map, uint64_t* full, uint64_t* empty, auto& to, int row, int head,
+                 int batch) {
+    barrier_wait(shared_address(&empty[ring.slot]), ring.parity ^ 1);
+    const uint32_t bar = shared_address(&full[ring.slot]);
+    barrier_expect(bar, sizeof(to[0]));
+#pragma unroll
+    for (int p = 0; p < P::kPanels; ++p) tma_load(shared_address(to[ring.slot][p]), map, bar, p * 64, row, head, batch);
+    ring.next();
+  };
+  while (true) {
+    barrier_wait(shared_address(&sm.pending_full), pending.parity);
+    const PrefillTile tile = sm.pending;
+    barrier_arrive(shared_address(&sm.pending_empty));
+    pending.next();
+    const int head = tile.head / (sizes.h / sizes.g), first_row = tile.first_block * P::kKeys;
+    int row = tile.last_block * P::kKeys;
+    const bool any = tile.first >= 0 && row >= first_row;
+    if (any) {
+      load(k, k_map, sm.k_full, sm.k_empty, sm.k, row, head, tile.batch);
+    }
+    barrier_wait(shared_address(&sm.q_empty[q.slot]), q.parity ^ 1);
+    sm.tile[q.slot] = tile;
+    if (tile.first < 0) {
+      barrier_arrive(shared_address(&sm.q_full[q.slot]));
+      return;
+    }
+    load(q, q_map, sm.q_full, sm.q_empty, sm.q, tile.first, tile.head, tile.batch);
+#pragma unroll 1
+    for (; row > first_row; row -= P::kKeys) {
+      load(k, k_map, sm.k_full, sm.k_empty, sm.k, row - P::kKeys, head, tile.batch);
+      load(v, v_map, sm.v_full, sm.v_empty, sm.v, row, head, tile.batch);
+    }
+    if (any) {
+      load(v, v_map, sm.v_full, sm.v_empty, sm.v, row, head, tile.batch);
+    }
+  }
+}
+
+// Consumers pass a baton round, if kTakeTurns: one starts its products only when it holds it.
+template <class P>
+struct Baton {
+  int consumer;
+  SL_DEVICE explicit Baton(int consumer) : consumer(consumer) {
+    if (consumer == P::kConsumers - 1) {
+      pass();  // consumer 0 starts with it
+    }
+  }
+  SL_DEVICE void take() const {
+    if constexpr (P::kTakeTurns) {
+      named_sync(1 + consumer, 256);  // 128 takers + 128 passers
+    }
+  }
+  SL_DEVICE void pass() const {
+    if constexpr (P::kTakeTurns) {
+      named_arrive(1 + (consumer + 1 == P::kConsumers ? 0 : consumer + 1), 256);
+    }
+  }
+};
+
+// Softmax state of the two rows a thread owns: FragmentRow(thread, 0) and 8 further down.
+struct RowState {
+  float max[2], sum[2];  // sum: of this thread's columns only; the four threads of a row add up at the end
+};
+
+// Turns logits into weights in place and folds them into the row state; the accumulator is then to be scaled by
+// `shrink`.
+template <int N>
+SL_DEVICE void softmax_step(float (&s)[N], RowState& row, float slope, float (&shrink)[2]) {
+  float offset[2];
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    float a = fmaxf(s[2 * r], s[2 * r + 1]), b = fmaxf(s[4 + 2 * r], s[4 + 2 * r + 1]);
+#pragma unroll
+    for (int j = 2; j < N / 4; j += 2) {
+      a = fmaxf(a, fmaxf(s[4 * j + 2 * r], s[4 * j + 2 * r + 1]));
+      b = fmaxf(b, fmaxf(s[4 * j + 4 + 2 * r], s[4 * j + 4 + 2 * r + 1]));
+    }
+    const float top = fmaxf(reduce_lanes<1, 4>(fmaxf(a, b), Max()), row.max[r]);
+    offset[r] = top == -infinity() ? 0 : top * slope;  // a row that has seen no key yet
+    shrink[r] = exp2_fast(row.max[r] * slope - offset[r]);
+    row.max[r] = top;
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    s[i] = exp2_fast(s[i] * slope - offset[(i / 2) % 2]);
+  }
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    float a = 0, b = 0;
+#pragma unroll
+    for (int j = 0; j < N / 4; ++j) {
+      a += s[4 * j + 2 * r], b += s[4 * j + 2 * r + 1];
+    }
+    row.sum[r] = row.sum[r] * shrink[r] + (a + b);
+  }
+}
+
+// 4 x 4 transpose over the four threads of a row: before, thread i holds column pair i of four 8-column blocks; after,
+// all 16 bytes of block i.
+SL_DEVICE void transpose_quad(uint32_t (&x)[4], int i) {
+  const bool odd = i & 1, high = i & 2;
+  uint32_t a = __shfl_xor_sync(~0u, odd ? x[0] : x[1], 1), b = __shfl_xor_sync(~0u, odd ? x[2] : x[3], 1);
+  if (odd) {
+    x[0] = a, x[2] = b;
+  } else {
+    x[1] = a, x[3] = b;
+  }
+  a = __shfl_xor_sync(~0u, high ? x[0] : x[2], 2), b = __shfl_xor_sync(~0u, high ? x[1] : x[3], 2);
+  if (high) {
+    x[0] = a, x[1] = b;
+  } else {
+    x[2] = a, x[3] = b;
+  }
+}
+
+// One consumer warpgroup.
+template <class P>
+struct PrefillConsumer {
+  using How = typename P::How;
+  using Element = typename P::Element;
+  static constexpr int kDim = P::kDim, kKeys = P::kKeys, kPanelBytes = kKeys * 128;
+  static constexpr int kStageStep = kDim * kKeys * 2 / 16, kQStep = kDim * P::kQueries * 2 / 16;
+
+  PrefillShared<P>& sm;
+  const AttentionSizes& sizes;
+  const AttentionExtras<How>& extras;
+  const View<Element, 4>& values;
+  const View<Element, 4>& out;    // [b, h, s, e], e dense
+  const int consumer, lane, row;  // row: of the tile; and row + 8
+  const uint64_t q_matrix, k_matrix, v_matrix;
+
+  // Numbers of the tile and of the key block whose scores come next; the block whose values come next is the one
+  // before. Slots and parities follow from them: registers are what this kernel has least of.
+  uint32_t tiles = 0, blocks_done = 0;
+  RowState state;
+  float s[kKeys / 2], o[kDim / 2], shrink[2];
+  uint32_t p[kKeys / 16][4];
+
+  SL_DEVICE PrefillConsumer(PrefillShared<P>& sm, const AttentionSizes& sizes, const AttentionExtras<How>& extras,
+                            const View<Element, 4>& values, const View<Element, 4>& out, int consumer)
+      : sm(sm),
+        sizes(sizes),
+        extras(extras),
+        values(values),
+        out(out),
+        consumer(consumer),
+        lane(threadIdx.x % 32),
+        row(consumer * 64 + FragmentRow(threadIdx.x % 128, 0)),
+        q_matrix(MatrixDescriptor(shared_address(&sm.q[0][0][consumer * 64][0]))),
+        k_matrix(MatrixDescriptor(shared_address(sm.k))),
+        v_matrix(MatrixDescriptor(shared_address(sm.v), kPanelBytes)) {}
+
+  SL_DEVICE void release(uint64_t& bar) const {
+    if (lane == 0) {
+      barrier_arrive(shared_address(&bar));
+    }
+  }
+  SL_DEVICE int q_slot() const { return tiles % P::kQStages; }
+  SL_DEVICE int k_slot() const { return blocks_done % P::kStages; }
+  SL_DEVICE int v_slot() const { return (blocks_done - 1) % P::kStages; }
+  SL_DEVICE void start_scores() {  // s = Q K^T
+    const MatrixSteps q(q_matrix, q_slot() * kQStep), k(k_matrix, k_slot() * kStageStep);
+    pin(s);
+    wgmma_begin();
+#pragma unroll
+    for (int i = 0; i < kDim / 16; ++i) {
+      const int step = i % 4 * kDepthStep, panel = i / 4;
+      Wgmma<Element, kKeys>::template shared<0>(s, q.at(panel * (P::kQueries * 128 / 16) + step),
+                                                k.at(panel * (kPanelBytes / 16) + step), i > 0);
+    }
+    wgmma_commit();
+  }
+  SL_DEVICE void start_output(bool keep) {  // o (+)= P V
+    const MatrixSteps v(v_matrix, v_slot() * kStageStep);
+    pin(o), pin(p);
+    wgmma_begin();
+#pragma unroll
+    for (int i = 0; i < kKeys / 16; ++i) {
+      Wgmma<Element, kDim>::template registers<1>(o, p[i], v.at(i * kWidthDepthStep), i > 0 || keep);
+    }
+    wgmma_commit();
+  }
+  SL_DEVICE void make_logits(const PrefillTile& tile, int n) {
+#pragma unroll
+    for (int i = 0; i < kKeys / 2; ++i) {
+      s[i] = Score<How>::scaled(s[i]);
+    }
+    if (!P::kEveryScore && (!How::kWindow || n >= tile.clean0) && n < tile.clean1) {
+      return;
+    }
+    // What lies beyond the sequence may hold anything, in K too: its scores are replaced, never used.
+    const int key0 = n * kKeys + lane % 4 * 2;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const int index = min(tile.first + row + 8 * r, sizes.s - 1), query = tile.count - sizes.s + index;
+      const Score<How> score(extras, sizes, tile.batch, tile.head, index, query);
+      const Keys keys = Sequence<How>(tile.count, tile.count - sizes.s).of(query);
+      const int begin = keys.begin - key0, end = keys.end - key0;
+#pragma unroll
+      for (int j = 0; j < kKeys / 4; ++j) {
+        const int column = j / 2 * 8 + j % 2;
+        float& x = s[j / 2 * 4 + 2 * r + j % 2];
+        const bool seen = column < end && (!How::kWindow || column >= begin);
+        if constexpr (P::kEveryScore) {
+          x = seen && score.kept(key0 + column) ? x + score.addend(key0 + column) : -infinity();
+          if (j % 4 == 3) {
+            asm volatile("" ::: "memory");  // more loads in flight would spill
+          }
+        } else {
+          x = seen ? x : -infinity();
+        }
+      }
+    }
+  }
+  SL_DEVICE void make_weights() {  // an f32 accumulator, packed in pairs, is exactly a 16-bit A operand
+#pragma unroll
+    for (int i = 0; i < kKeys / 4; ++i) {
+      p[i / 4][i % 4] = pack<Element>(s[2 * i], s[2 * i + 1]);
+    }
+  }
+  // Rows of the last block beyond the sequence may hold anything, and 0 * NaN is not 0.  Each consumer clears for
+  // itself.
+  SL_DEVICE void clear_values(int valid) {
+    const uint32_t base = shared_address(sm.v[v_slot()]);
+    for (int i = threadIdx.x % 128; i < (kKeys - valid) * (kDim / 8); i += 128) {
+      const int r = valid + i / (kDim / 8), chunk = i % (kDim / 8);
+      asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(base + chunk / 8 * kPanelBytes +
+                                                                    SwizzledOffset(r, chunk % 8, 128)),
+                   "r"(0)
+                   : "memory");
+    }
+    fence_async_proxy();
+    named_sync(4 + consumer, 128);
+  }
+  SL_DEVICE void wait_values(int n, int count) {
+    barrier_wait(shared_address(&sm.v_full[v_slot()]), (blocks_done - 1) / P::kStages & 1);
+    if (count - n * kKeys < kKeys) {
+      clear_values(count - n * kKeys);
+    }
+  }
+
+  SL_DEVICE void attend(const PrefillTile& tile, const Baton<P>& baton) {
+    const int first_block = How::kWindow ? tile.first_block : 0;
+    barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
+    start_scores();
+    wgmma_wait<0>();
+    pin(s);
+    release(sm.k_empty[k_slot()]);
+    ++blocks_done;
+    if (first_block == tile.last_block) {
+      release(sm.q_empty[q_slot()]);
+    }
+    make_logits(tile, tile.last_block);
+    softmax_step(s, state, Score<How>::kSlope, shrink);
+    make_weights();
+    for (int n = tile.last_block - 1; n >= first_block; --n) {
+      barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
+      baton.take();
+      start_scores();
+      wait_values(n + 1, tile.count);
+      start_output(n < tile.last_block - 1);
+      baton.pass();
+      wgmma_wait<1>();
+      pin(s);
+      release(sm.k_empty[k_slot()]);
+      if (n == first_block) {
+        release(sm.q_empty[q_slot()]);
+      }
+      make_logits(tile, n);
+      softmax_step(s, state, Score<How>::kSlope, shrink);
+      wgmma_wait<0>();
+      pin(o), pin(p);
+      release(sm.v_empty[v_slot()]);
+      ++blocks_done;
+      make_weights();
+#pragma unroll
+      for (int i = 0; i < kDim / 2; ++i) {
+        o[i] *= shrink[i / 2 % 2];
+      }
+    }
+    wait_values(first_block, tile.count);
+    start_output(first_block < tile.last_block);
+    wgmma_wait<0>();
+    pin(o);
+    release(sm.v_empty[v_slot()]);
+  }
+
+  // Of a row that saw no key: the mean of all values.
+  SL_DEVICE void store_mean(const PrefillTile& tile, int index) const {
+    const int head = tile.head / (sizes.h / sizes.g);
+    for (int col = lane % 4; col < P::kWidth; col += 4) {
+      const Element* from = values.data + tile.batch * values.stride(0) + head * values.stride(1) + col;
+      float sum = 0;
+      for (int key = 0; key < sizes.t; ++key) {
+        sum += to_float(from[key * values.stride(2)]);
+      }
+      out.data[tile.batch * out.stride(0) + tile.head * out.stride(1) + index * out.stride(2) + col] =
+          narrow<Element>(sum / max(sizes.t, 1));
+    }
+  }
+  SL_DEVICE void store(const PrefillTile& tile) const {
+    const float sums[2] = {reduce_lanes<1, 4>(state.sum[0], Sum()), reduce_lanes<1, 4>(state.sum[1], Sum())};
+    const int index = tile.first + row;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const float scale = __fdividef(1.0f, sums[r]);
+      Element* to = out.data + tile.batch * out.stride(0) + tile.head * out.stride(1) +
+                    (index + 8 * r) * out.stride(2) + lane % 4 * 8;
+#pragma unroll
+      for (int g = 0; g < kDim / 32; ++g) {
+        uint32_t x[4];
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          const uint32_t pair = pack<Element>(o[16 * g + 4 * j + 2 * r] * scale, o[16 * g + 4 * j + 2 * r + 1] * scale);
+          x[j] = sums[r] > 0 ? pair : 0;  // o is not even set if the tile saw no key
+        }
+        transpose_quad(x, lane % 4);
+        if (index + 8 * r < sizes.s && 32 * g + lane % 4 * 8 < P::kWidth) {
+          *reinterpret_cast<uint4*>(to + 32 * g) = {x[0], x[1], x[2], x[3]};
+        }
+      }
+    }
+    if constexpr (How::kUniformEmpty) {
+      for (int r = 0; r < 2; ++r) {
+        if (index + 8 * r < sizes.s && !(sums[r] > 0)) {
+          store_mean(tile, index + 8 * r);
+        }
+      }
+    }
+  }
+
+  SL_DEVICE void run() {
+    const Baton<P> baton(consumer);
+    while (true) {
+      barrier_wait(shared_address(&sm.q_full[q_slot()]), tiles / P::kQStages & 1);
+      const PrefillTile tile = sm.tile[q_slot()];
+      if (tile.first < 0) {
+        return;
+      }
+      state = {{-infinity(), -infinity()}, {0, 0}};
+      if (tile.last_block >= tile.first_block) {
+        attend(tile, baton);
+      } else {
+        release(sm.q_empty[q_slot()]);
+      }
+      ++tiles;
+      store(tile);
+    }
+  }
+};
+
+// The kernel: any grid, kThreads threads, sizeof(PrefillShared) bytes of shared memory, one counter.
+//   maps [b, heads, rows, dim] in boxes of one head: kQueries x 64 of q, kKeys x 64 of k and v
+template <class P>
+SL_DEVICE void attention_prefill(const TensorMap& q_map, const TensorMap& k_map, const TensorMap& v_map,
+                                 const View<typename P::Element, 4>& values, const View<typename P::Element, 4>& out,
+                                 const AttentionSizes& sizes, const AttentionExtras<typename P::How>& extras,
+                                 uint32_t* next) {
+  extern __shared__ __align__(1024) uint8_t dynamic[];
+  PrefillShared<P>& sm = *reinterpret_cast<PrefillShared<P>*>(dynamic);
+  const int warpgroup = warp_uniform(threadIdx.x / 128);
+  if (threadIdx.x == 0) {
+    prefetch_map(q_map), prefetch_map(k_map), prefetch_map(v_map);
+    constexpr int kReaders = P::kConsumers * 4;  // each consumer warp releases for itself
+    auto init = [](uint64_t& full, uint64_t& empty) {
+      barrier_init(shared_address(&full), 1);
+      barrier_init(shared_address(&empty), kReaders);
+    };
+    for (int i = 0; i < P::kQStages; ++i) {
+      init(sm.q_full[i], sm.q_empty[i]);
+    }
+    for (int i = 0; i < P::kStages; ++i) {
+      init(sm.k_full[i], sm.k_empty[i]), init(sm.v_full[i], sm.v_empty[i]);
+    }
+    barrier_init(shared_address(&sm.pending_full), 1), barrier_init(shared_address(&sm.pending_empty), 1);
+    barrier_init_fence();
+  }
+  __syncthreads();
+  let_next_begin();
+  wait_for_previous();
+  if (warpgroup == 0) {
+    give_registers<P::kProducerRegs>();
+    if (threadIdx.x == 0) {
+      produce_attention<P>(sm, q_map, k_map, v_map, sizes);
+    } else if (threadIdx.x == 32) {
+      schedule_attention<P>(sm, PrefillList<P>(sizes, extras), next);
+    }
+  } else {
+    take_registers<P::kConsumerRegs>();
+    PrefillConsumer<P>(sm, sizes, extras, values, out, warpgroup - 1).run();
+  }
+}
+
+}  // namespace sl

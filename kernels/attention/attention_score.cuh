@@ -1,0 +1,105 @@
+// What attention kernels share: which keys a query sees, and how a dot product becomes a weight.
+//
+//   weight = exp2(slope · logit)      logit = cap(dot · scale) + bias + alibi, up to a factor that slope carries
+//
+// How, printed by attention_cuda.cpp: Element (q, k, v, result), BiasElement, SlopeElement, LengthElement; kCausal,
+// kWindow (0: none), kKeyMask, kBias, kSlopes, kLengths, kUniformEmpty (rows that see nothing give the mean of v, else
+// 0); kScale, kSoftcap (0: none).
+#pragma once
+#include "kernels/device/math.cuh"
+#include "kernels/device/mma.cuh"
+#include "kernels/device/pair.cuh"
+#include "kernels/device/reduce.cuh"
+
+namespace sl {
+
+constexpr float kLog2E = 1.4426950408889634f;
+
+// b batch, h query heads, g key heads, s queries, t keys of this run.
+struct AttentionSizes {
+  int b, h, g, s, t;
+};
+
+// The optional operands, dense; a stride is 0 where a dimension is broadcast.
+template <class How>
+struct AttentionExtras {
+  const typename How::BiasElement* bias;       // [b|1, h|1, s|1, t]
+  int64_t bias_b, bias_h, bias_s;              // its strides
+  const uint8_t* key_mask;                     // [b, t]
+  const typename How::LengthElement* lengths;  // [b]
+  const typename How::SlopeElement* slopes;    // [h]
+};
+
+template <class How, class Element>
+SL_DEVICE void set_bias(AttentionExtras<How>& extras, const View<Element, 4>& bias) {
+  extras.bias = bias.data;
+  extras.bias_b = bias.size(0) == 1 ? 0 : bias.stride(0), extras.bias_h = bias.size(1) == 1 ? 0 : bias.stride(1);
+  extras.bias_s = bias.size(2) == 1 ? 0 : bias.stride(2);
+}
+
+// Keys [begin, end).
+struct Keys {
+  int begin, end;
+};
+
+// One row of the batch: positions count from its first key; its queries are the last s of its `count` keys.
+template <class How>
+struct Sequence {
+  int count, first_query;  // position of query 0
+  SL_DEVICE Sequence(int count, int first_query) : count(count), first_query(first_query) {}
+  SL_DEVICE Sequence(const AttentionExtras<How>& extras, const AttentionSizes& sizes, int batch) {
+    count = How::kLengths ? min(int(extras.lengths[batch]), sizes.t) : sizes.t;
+    first_query = count - sizes.s;
+  }
+  // Keys that at least one of the queries at positions [q0, q1) sees: others are skipped.
+  SL_DEVICE Keys any(int q0, int q1) const {
+    return {How::kWindow ? max(0, q0 - How::kWindow + 1) : 0, How::kCausal ? max(0, min(count, q1)) : count};
+  }
+  // Keys that every one of them sees: these need no comparison.
+  SL_DEVICE Keys all(int q0, int q1) const {
+    return {How::kWindow ? max(0, q1 - How::kWindow) : 0, How::kCausal ? min(count, q0 + 1) : count};
+  }
+  // Keys that the query at this position sees.
+  SL_DEVICE Keys of(int query) const {
+    return {How::kWindow ? max(0, query - How::kWindow + 1) : 0, How::kCausal ? min(count, query + 1) : count};
+  }
+};
+
+// The scores of one query of one head: number `index` of the s, at position `query`.
+template <class How>
+struct Score {
+  // With addends logits are natural and slope turns them to base 2; else slope takes the scale too.
+  static constexpr bool kAddends = How::kBias || How::kSlopes;
+  static constexpr float kSlope = kLog2E * (kAddends ? 1.0f : How::kSoftcap > 0 ? How::kSoftcap : How::kScale);
+  const typename How::BiasElement* bias;  // [t]
+  const uint8_t* key_mask;                // [t]
+  float alibi;
+  int query;
+
+  SL_DEVICE Score(const AttentionExtras<How>& extras, const AttentionSizes& sizes, int batch, int head, int index,
+                  int query)
+      : bias(How::kBias ? extras.bias + batch * extras.bias_b + head * extras.bias_h + index * extras.bias_s : nullptr),
+        key_mask(How::kKeyMask ? extras.key_mask + int64_t(batch) * sizes.t : nullptr),
+        alibi(How::kSlopes ? to_float(extras.slopes[head]) : 0),
+        query(query) {}
+  SL_DEVICE static float scaled(float dot) {
+    if constexpr (How::kSoftcap > 0) {
+      return tanh_fast(dot * (How::kScale / How::kSoftcap)) * (kAddends ? How::kSoftcap : 1.0f);
+    }
+    return kAddends ? dot * How::kScale : dot;
+  }
+  // Bias and alibi of one of the sequence's keys.
+  SL_DEVICE float addend(int key) const {
+    float x = 0;
+    if constexpr (How::kBias) {
+      x += to_float(bias[key]);
+    }
+    if constexpr (How::kSlopes) {
+      x += alibi * (key - query);
+    }
+    return x;
+  }
+  SL_DEVICE bool kept(int key) const { return !How::kKeyMask || key_mask[key] != 0; }
+};
+
+}  // namespace sl

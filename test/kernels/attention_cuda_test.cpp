@@ -1,0 +1,204 @@
+// CUDA attention without a GPU: what is offered for which operation, and what is emitted.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/attention/attention_choice.h"
+#include "kernels/cuda.h"
+#include "runtime/plan/size_expr.h"
+
+namespace sluice::kernels {
+namespace {
+
+const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
+
+using enum AttentionForm;
+
+AttentionWhat What(int64_t b, int64_t h, int64_t g, int64_t s, int64_t t, int64_t d) {
+  return {.b = b, .h = h, .g = g, .s = s, .t = t, .d = d, .e = d, .s_max = s, .b_max = b, .causal = true};
+}
+
+std::vector<AttentionHow> All(const AttentionWhat& what) { return AttentionCandidates(what, Hopper()); }
+
+AttentionHow Best(const AttentionWhat& what) {
+  const std::vector<AttentionHow> all = All(what);
+  return *std::min_element(all.begin(), all.end(),
+                           [](const AttentionHow& a, const AttentionHow& b) { return a.us < b.us; });
+}
+
+std::set<AttentionForm> Forms(const AttentionWhat& what) {
+  std::set<AttentionForm> forms;
+  for (const AttentionHow& how : All(what)) {
+    forms.insert(how.form);
+  }
+  return forms;
+}
+
+TEST(AttentionChoice, FormsFollowFromTypesWidthsAndRows) {
+  EXPECT_EQ(Forms(What(2, 32, 8, 1, 4096, 128)), (std::set{kPrefill, kDecode, kAny}));
+  EXPECT_EQ(Forms(What(2, 32, 8, 5, 4096, 128)), (std::set{kPrefill, kAny}));  // 5 · 4 rows of a key head: 16 are held
+  EXPECT_EQ(Forms(What(2, 32, 32, 16, 4096, 128)), (std::set{kPrefill, kDecode, kAny}));
+  EXPECT_EQ(Forms(What(2, 4, 4, 9, 99, 84)), (std::set{kAny}));  // rows off 16 bytes have no tensor map
+  EXPECT_TRUE(Forms(What(2, 4, 4, 9, 99, 264)).empty());         // too wide for any
+  AttentionWhat what = What(2, 32, 8, 1, 4096, 128);
+  what.type = DType::kF32;
+  EXPECT_EQ(Forms(what), (std::set{kAny}));
+  what = What(2, 32, 8, 1, 4096, 128);
+  what.s_max = -1;  // any number of queries
+  EXPECT_EQ(Forms(what), (std::set{kPrefill, kAny}));
+  what = What(2, 32, 8, 1, 4096, 128);
+  what.lengths = true;
+  what.b_max = -1;  // lengths of any number of sequences fit no shared memory
+  EXPECT_EQ(Forms(what), (std::set{kPrefill, kAny}));
+}
+
+TEST(AttentionChoice, EveryCandidateFitsTheChipAndHasItsOwnName) {
+  for (const int64_t d : {32, 64, 80, 128, 192, 256}) {
+    for (const int64_t s : {1, 2, 100, 4096}) {
+      std::set<std::string> names;
+      for (const AttentionHow& how : All(What(4, 16, 8, s, 4096, d))) {
+        EXPECT_TRUE(names.insert(how.Name()).second) << how.Name();
+        EXPECT_LE(how.SharedBytes(1024), Hopper().shared_per_block) << how.Name();
+        EXPECT_GE(how.dim, d);
+        EXPECT_EQ(AttentionHow::FromNumbers(how.Numbers()).Name(), how.Name());
+        if (how.form == kDecode) {
+          EXPECT_GE(8 * how.rows8, s * 2);
+          EXPECT_EQ(how.stages % how.warps(), 0);
+        }
+      }
+    }
+  }
+}
+
+// One query over a long context is a matter of reading it once; many queries are a matter of multiplying.
+TEST(AttentionChoice, FewQueriesStreamManyMultiply) {
+  EXPECT_EQ(Best(What(1, 32, 8, 1, 8192, 128)).form, kDecode);
+  EXPECT_EQ(Best(What(128, 32, 8, 1, 4096, 128)).form, kDecode);
+  EXPECT_EQ(Best(What(8, 32, 8, 4096, 4096, 128)).form, kPrefill);
+  EXPECT_EQ(Best(What(1, 12, 12, 512, 512, 64)).form, kPrefill);
+}
+
+// 8 items on 132 SMs: 128 runs touch one item each, 132 would make some of them touch two.
+TEST(AttentionChoice, RunsFollowTheItems) { EXPECT_EQ(Best(What(1, 32, 8, 1, 65536, 128)).ctas, 128); }
+
+// Blocks that the diagonal cuts cost as much as whole ones, so short sequences want narrow ones.
+TEST(AttentionChoice, WideBlocksForLongSequences) {
+  EXPECT_EQ(Best(What(32, 32, 8, 1024, 1024, 128)).keys, 128);
+  EXPECT_EQ(Best(What(1, 32, 8, 16384, 16384, 128)).keys, 176);
+}
+
+TEST(AttentionChoice, PredictionsStayNearTheRoofline) {
+  for (const int64_t t : {1024, 16384, 131072}) {
+    for (const int64_t b : {1, 16}) {
+      const double floor = 4.0 * b * 8 * t * 128 / 4.8e6;
+      const double us = Best(What(b, 32, 8, 1, t, 128)).us;
+      EXPECT_GT(us, floor);
+      EXPECT_LT(us, 1.3 * floor + 12) << b << " x " << t;
+    }
+    if (t <= 16384) {
+      const double floor = 2.0 * 32 * t * t * 128 / 989e6;
+      EXPECT_GT(Best(What(1, 32, 8, t, t, 128)).us, floor);
+      EXPECT_LT(Best(What(1, 32, 8, t, t, 128)).us, 2.2 * floor + 10) << t;
+    }
+  }
+}
+
+CudaDim Fixed(int64_t n) { return {.min = n, .max = n, .typical = n, .text = std::to_string(n)}; }
+CudaDim Varying(int64_t max) { return {.min = 0, .max = max, .typical = max, .text = "d"}; }
+CudaOperand Operand(DType type, std::vector<CudaDim> dims) { return {.dtype = type, .dims = std::move(dims)}; }
+
+CudaQuery Query(CudaDim s, CudaDim t) {
+  return {.name = "attention",
+          .attrs = Attrs({{"scale", 0.125}, {"causal", int64_t{1}}}),
+          .ins = {Operand(DType::kF16, {Fixed(2), Fixed(8), s, Fixed(64)}),
+                  Operand(DType::kF16, {Fixed(2), Fixed(4), t, Fixed(64)}),
+                  Operand(DType::kF16, {Fixed(2), Fixed(4), t, Fixed(64)}),
+                  {},
+                  {},
+                  {},
+                  {}},
+          .outs = {Operand(DType::kF16, {Fixed(2), Fixed(8), s, Fixed(64)})}};
+}
+
+std::vector<CudaPlan> Plans(const CudaQuery& query, std::string& why) {
+  return FindCudaFamily("attention")->plans(query, Hopper(), why);
+}
+
+TEST(AttentionCuda, AbsentOperandsAreNoParameters) {
+  std::string why;
+  CudaQuery query = Query(Fixed(300), Fixed(300));
+  const CudaKernel plain = FindCudaFamily("attention")->emit(query, Hopper(), Plans(query, why).front());
+  query.ins[4] = Operand(DType::kBool, {Fixed(2), Fixed(300)});
+  const CudaKernel masked = FindCudaFamily("attention")->emit(query, Hopper(), Plans(query, why).front());
+  EXPECT_EQ(masked.params.size(), plain.params.size() + 1);
+  EXPECT_NE(plain.text.find("kKeyMask = 0"), std::string::npos);
+  EXPECT_NE(masked.text.find("kKeyMask = 1"), std::string::npos);
+  EXPECT_NE(masked.text.find("sl::Arg<2> arg_key_mask"), std::string::npos);
+}
+
+// Where decode cuts a sequence depends on the rest of the batch, so rows that must not do not get it.
+TEST(AttentionCuda, InvariantRowsAreNeverSplit) {
+  std::string why;
+  CudaQuery query = Query(Fixed(1), Varying(4096));
+  const auto decodes = [&] {
+    const std::vector<CudaPlan> plans = Plans(query, why);
+    return std::count_if(plans.begin(), plans.end(), [](const CudaPlan& p) { return p.name.rfind("decode", 0) == 0; });
+  };
+  EXPECT_EQ(decodes(), 1);
+  query.invariant = true;
+  EXPECT_EQ(decodes(), 0);
+}
+
+// A block takes tiles until none is left: no more blocks than tiles, and one where there is no work at all.
+TEST(AttentionCuda, GridsHoldForEverySizeBelowTheBound) {
+  std::string why;
+  const CudaQuery query = Query(Varying(4096), Varying(4096));
+  for (const CudaPlan& plan : Plans(query, why)) {
+    const CudaKernel kernel = FindCudaFamily("attention")->emit(query, Hopper(), plan);
+    const AttentionHow how = AttentionHow::FromNumbers(plan.numbers);
+    for (const int64_t s : {0, 1, 129, 4096}) {
+      const int64_t blocks =
+          plan::SizeExpr::Parse(kernel.grid[0])->Evaluate({{"x0_0", 2}, {"x0_1", 8}, {"x0_2", s}}).value();
+      if (how.form == kAny) {
+        EXPECT_EQ(blocks, (s + 15) / 16 * 16);
+      } else {
+        EXPECT_LE(blocks, Hopper().sms);
+        EXPECT_GE(blocks, 1);
+      }
+    }
+  }
+}
+
+TEST(AttentionCuda, DecodeHasACounterAndTwoPartsForEveryRun) {
+  std::string why;
+  const CudaQuery query = Query(Fixed(1), Varying(4096));
+  for (const CudaPlan& plan : Plans(query, why)) {
+    const AttentionHow how = AttentionHow::FromNumbers(plan.numbers);
+    if (how.form == kDecode) {
+      const CudaKernel kernel = FindCudaFamily("attention")->emit(query, Hopper(), plan);
+      EXPECT_EQ(kernel.counters, how.ctas);
+      EXPECT_EQ(kernel.workspace, std::to_string(how.ctas * 2 * 8 * (64 + 2) * 4));
+      EXPECT_FALSE(kernel.row_invariant);
+    }
+  }
+}
+
+TEST(AttentionCuda, RefusalsNameTheProperty) {
+  std::string why;
+  CudaQuery query = Query(Fixed(8), Fixed(8));
+  query.ins[3] = Operand(DType::kF16, {Fixed(8), Fixed(8)});
+  EXPECT_TRUE(Plans(query, why).empty());
+  EXPECT_EQ(why, "bias of rank 2");
+  query = Query(Fixed(8), Fixed(8));
+  query.ins[0].dtype = query.ins[1].dtype = query.ins[2].dtype = query.outs[0].dtype = DType::kF64;
+  EXPECT_TRUE(Plans(query, why).empty());
+  EXPECT_EQ(why, "f64 operands");
+  query = Query(Fixed(8), Fixed(8));
+  query.ins[1].dims[1] = Varying(4);
+  EXPECT_TRUE(Plans(query, why).empty());
+  EXPECT_EQ(why, "heads or widths that vary");
+}
+
+}  // namespace
+}  // namespace sluice::kernels
