@@ -161,6 +161,9 @@ TEST_F(Tools, Bench) {
   EXPECT_EQ(run.code, 0) << run.out;
   EXPECT_THAT(run.out, AllOf(HasSubstr(R"("decode":[{"batch":1,"tok_s":)"),
                              HasSubstr(R"("prefill":[{"batch":1,"tokens":8,)"), HasSubstr("kv_bytes")));
+  // Two positions: i64 copied, 16 + 16 bytes; two rows of the table, 64, by 16 bytes of ids into 64 of logits.
+  run = Run("sluice-bench", "count.sluice --dims batch=1,seq=2,past=0 --iters 1 --json");
+  EXPECT_THAT(run.out, HasSubstr(R"("bytes":176,)"));
   run = Run("sluice-bench", "add.sluice --dims rows=3");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, HasSubstr("'rows' is no size of the model's inputs (they are n)"));

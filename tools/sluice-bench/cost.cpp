@@ -29,12 +29,16 @@ int64_t Flops(const std::string& kernel, std::span<const Tensor> ins, std::span<
   return elements;
 }
 
-int64_t Bytes(std::span<const Tensor> ins, std::span<const Tensor> outs) {
-  int64_t bytes = 0;
-  for (const std::span<const Tensor> list : {ins, outs}) {
-    for (const Tensor& t : list) {
-      bytes += t.present() ? ByteSize(t.dtype, t.elements()) : 0;
-    }
+int64_t Bytes(const std::string& kernel, std::span<const Tensor> ins, std::span<const Tensor> outs) {
+  int64_t bytes = 0, results = 0;
+  for (const Tensor& t : outs) {
+    bytes += t.present() ? ByteSize(t.dtype, t.elements()) : 0;
+    results += t.present() ? t.elements() : 0;
+  }
+  const bool gathers = kernel.rfind("gather", 0) == 0;
+  for (const Tensor& t : ins) {
+    const int64_t elements = t.present() ? t.elements() : 0;
+    bytes += elements > 0 ? ByteSize(t.dtype, gathers ? std::min(elements, results) : elements) : 0;
   }
   return bytes;
 }

@@ -15,8 +15,8 @@ namespace sluice::tools {
 // otherwise.
 int64_t Flops(const std::string& kernel, std::span<const kernels::Tensor> ins, std::span<const kernels::Tensor> outs);
 
-// Bytes of operands and results, each counted once.
-int64_t Bytes(std::span<const kernels::Tensor> ins, std::span<const kernels::Tensor> outs);
+// Bytes of operands and results, each counted once; of a gather's operands as many elements as it gives.
+int64_t Bytes(const std::string& kernel, std::span<const kernels::Tensor> ins, std::span<const kernels::Tensor> outs);
 
 // What this machine can do, measured: bytes it reads from memory and f32 multiply-adds (2 flops each) in a second.
 struct Roofline {

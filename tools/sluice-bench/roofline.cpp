@@ -22,6 +22,27 @@ double Seconds(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Reads `n` words (a multiple of 32) as four streams: a single one does not keep the memory of a core busy.
+uint64_t SumWords(const uint64_t* words, int64_t n) {
+  constexpr int kStreams = 4, kLanes = 8;
+  uint64_t sums[kStreams][kLanes] = {};
+  const int64_t length = n / kStreams;
+  for (int64_t i = 0; i + kLanes <= length; i += kLanes) {
+    for (int s = 0; s < kStreams; ++s) {
+      for (int l = 0; l < kLanes; ++l) {
+        sums[s][l] += words[s * length + i + l];
+      }
+    }
+  }
+  uint64_t sum = 0;
+  for (const auto& lanes : sums) {
+    for (uint64_t lane : lanes) {
+      sum += lane;
+    }
+  }
+  return sum;
+}
+
 #if defined(__x86_64__)
 [[gnu::target("avx2,fma")]] float FmaAvx2(int64_t rounds) {
   __m256 acc[kChains];
@@ -83,15 +104,8 @@ Roofline MeasureRoofline(ThreadPool& pool) {
   const std::unique_ptr<uint64_t[]> data(new uint64_t[static_cast<size_t>(words)]());
   for (int round = 0; round < 3; ++round) {
     const auto start = std::chrono::steady_clock::now();
-    pool.ParallelFor(words, 1 << 16, [&](int64_t begin, int64_t end) {
-      uint64_t sum[8] = {};
-      for (int64_t i = begin; i + 8 <= end; i += 8) {
-        for (int j = 0; j < 8; ++j) {
-          sum[j] += data[i + j];
-        }
-      }
-      sink += sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
-    });
+    pool.ParallelFor(words, 1 << 16,
+                     [&](int64_t begin, int64_t end) { sink += SumWords(data.get() + begin, end - begin); });
     roofline.bytes_per_second = std::max(roofline.bytes_per_second, static_cast<double>(kReadBytes) / Seconds(start));
   }
   float (*fma)(int64_t) = FmaPlain;

@@ -26,7 +26,7 @@ class LaunchTimes : public exec::LaunchObserver {
     const double ms = static_cast<double>(end_ns - begin_ns) * 1e-6;
     if (at_ == rows_.size()) {
       rows_.push_back({instr.kernel_name, instr.nodes.empty() ? "" : instr.nodes[0],
-                       Flops(instr.kernel_name, ins, outs), Bytes(ins, outs), ms});
+                       Flops(instr.kernel_name, ins, outs), Bytes(instr.kernel_name, ins, outs), ms});
     } else {
       rows_[at_].best_ms = std::min(rows_[at_].best_ms, ms);
     }
