@@ -113,7 +113,7 @@ func.func @moe_choices(%x: tensor<5x8xf32>, %i: tensor<5x2xi64>, %w: tensor<5x3x
 // -----
 
 func.func @moe_down(%x: tensor<?x8xf32>, %i: tensor<?x2xi64>, %w: tensor<?x2xf32>, %g: tensor<4x16x8xf32>, %d: tensor<4x16x8xf32>) {
-  // expected-error@+1 {{gate is [experts, hidden, width] and down [experts, width, hidden], got 'tensor<4x16x8xf32>' and 'tensor<4x16x8xf32>'}}
+  // expected-error@+1 {{operand 4: loop 'd' has size 16 but was 8}}
   %0 = nn.moe %x, %i, %w gate %g down %d activation "silu"
       : (tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<4x16x8xf32>, tensor<4x16x8xf32>) -> tensor<?x8xf32>
   return
@@ -122,16 +122,16 @@ func.func @moe_down(%x: tensor<?x8xf32>, %i: tensor<?x2xi64>, %w: tensor<?x2xf32
 // -----
 
 func.func @moe_up(%x: tensor<?x8xf32>, %i: tensor<?x2xi64>, %w: tensor<?x2xf32>, %g: tensor<4x16x8xf32>, %u: tensor<4x12x8xf32>, %d: tensor<4x8x16xf32>) {
-  // expected-error@+1 {{up has type 'tensor<4x12x8xf32>', gate 'tensor<4x16x8xf32>'}}
+  // expected-error@+1 {{up is 'tensor<4x12x8xf32>', gate and down need 'tensor<4x16x8xf32>'}}
   %0 = nn.moe %x, %i, %w gate %g up %u down %d activation "silu"
-      : (tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<4x16x8xf32>, tensor<4x12x8xf32>, tensor<4x8x16xf32>) -> tensor<?x8xf32>
+      : (tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>, tensor<4x12x8xf32>) -> tensor<?x8xf32>
   return
 }
 
 // -----
 
 func.func @moe_width(%x: tensor<?x9xf32>, %i: tensor<?x2xi64>, %w: tensor<?x2xf32>, %g: tensor<4x16x8xf32>, %d: tensor<4x8x16xf32>) {
-  // expected-error@+1 {{gate takes 8 features, x has 9}}
+  // expected-error@+1 {{operand 3: loop 'd' has size 8 but was 9}}
   %0 = nn.moe %x, %i, %w gate %g down %d activation "silu"
       : (tensor<?x9xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>) -> tensor<?x9xf32>
   return
@@ -143,5 +143,15 @@ func.func @moe_activation(%x: tensor<?x8xf32>, %i: tensor<?x2xi64>, %w: tensor<?
   // expected-error@+1 {{attribute 'activation' failed to satisfy constraint: string attribute that is one of silu, gelu, gelu_tanh, relu}}
   %0 = nn.moe %x, %i, %w gate %g down %d activation "swish"
       : (tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @moe_bias(%x: tensor<?x8xf32>, %i: tensor<?x2xi64>, %w: tensor<?x2xf32>, %g: tensor<4x16x8xf32>, %d: tensor<4x8x16xf32>,
+                    %b: tensor<4x16xf32>) {
+  // expected-error@+1 {{bias of down is 'tensor<4x16xf32>', gate and down need 'tensor<4x8xf32>'}}
+  %0 = nn.moe %x, %i, %w gate %g down %d bias %b activation "silu"
+      : (tensor<?x8xf32>, tensor<?x2xi64>, tensor<?x2xf32>, tensor<4x16x8xf32>, tensor<4x8x16xf32>, tensor<4x16xf32>) -> tensor<?x8xf32>
   return
 }
