@@ -28,7 +28,11 @@ class Problem:
     """A query's operands on the GPU: normal inputs, a result full of NaN between guards."""
     def __init__(self, query, device, torch, seed=0):
         self.query, g = query, torch.Generator("cuda").manual_seed(seed)
-        rand = lambda o, count: torch.randn(count, device="cuda", dtype=torch.float32, generator=g).to(device.TYPES[o["dtype"]])
+
+        def rand(o, count):
+            if o["dtype"] in ("i4", "ui4", "i8", "ui8"):
+                return torch.randint(0, 256, (count,), device="cuda", dtype=torch.uint8, generator=g)
+            return torch.randn(count, device="cuda", dtype=torch.float32, generator=g).to(device.TYPES[o["dtype"]])
         self.operands, self.bounds = [], []
         for i, o in enumerate(query["ins"] + query["outs"]):
             if o is None:
@@ -36,6 +40,8 @@ class Problem:
                 self.bounds.append(None)
                 continue
             shape, bound = sizes_of(o, "actual"), sizes_of(o, "max")
+            if o["dtype"] in ("i4", "ui4"):  # two codes a byte
+                shape[-1], bound[-1] = -(-shape[-1] // 2), -(-bound[-1] // 2)
             count = math.prod(bound)
             if i >= len(query["ins"]):
                 self.guarded = torch.full((count + 2048,), float("nan"), device="cuda", dtype=device.TYPES[o["dtype"]])
