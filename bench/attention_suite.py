@@ -25,6 +25,7 @@ def checks():
         cases += [attention(1, 2, 1, 700, 700, d, causal=1, window=100), attention(2, 2, 1, 300, 300, d, causal=1, softcap=20.0)]
         cases += [attention(2, 4, 2, 150, 150, d, causal=c, bias=bias) for c, bias in ((0, (1, 1, 150, 150)), (1, (2, 4, 150, 150)), (0, (2, 1, 1, 150)))]
         cases += [attention(3, 4, 2, 100, 260, d, causal=1, key_mask=True), attention(3, 4, 2, 100, 260, d, key_mask=True, empty="uniform"), attention(2, 8, 4, 90, 200, d, causal=1, slopes=True)]
+        cases += [attention(3, 4, 2, s, 260, d, causal=1, key_mask=True, empty=e) for s in (1, 100) for e in ("zero", "uniform", "scores", "either")]
         cases += [attention(4, 8, 8, 1, 640, d, lengths=[640, 1, 77, 0], causal=1), attention(3, 4, 2, 33, 320, d, lengths=[320, 40, 33], causal=1)]
         cases += [attention(b, 8, g, s, t, d, causal=1) for b, g, s, t in ((1, 2, 1, 4097), (40, 8, 1, 77), (5, 2, 3, 1000), (2, 1, 2, 130), (1, 8, 1, 1))]
         cases += [attention(2, 8, 2, 1, 3000, d, causal=1, window=500), attention(2, 8, 2, 1, 700, d, causal=1, key_mask=True), attention(2, 8, 2, 2, 700, d, bias=(2, 8, 2, 700)),
@@ -33,7 +34,8 @@ def checks():
         cases += [varying(attention(2, 4, 2, 1, t, d, causal=1), 1, 2048) for t in (1, 65, 2000)]
     cases += [attention(2, 4, 2, 130, 130, d, causal=1, dtype=dt) for d, dt in ((80, "bf16"), (96, "f16"), (32, "f16"), (256, "bf16"), (40, "bf16"))]
     cases += [attention(2, 4, 2, s, 200, d, e=e, causal=1, dtype="f32") for s, d, e in ((50, 64, 64), (1, 20, 36), (200, 128, 128))]
-    cases += [attention(2, 4, 2, 20, 70, 64, dtype="f32", bias=(2, 1, 20, 70)), attention(2, 4, 2, 20, 70, 64, dtype="f32", key_mask=True, empty="uniform")]
+    cases += [attention(2, 4, 2, 20, 70, 64, dtype="f32", bias=(2, 1, 20, 70))]
+    cases += [attention(2, 4, 2, 20, 70, 64, dtype="f32", key_mask=True, causal=1, empty=e) for e in ("uniform", "scores", "either")]
     return cases
 
 
@@ -93,8 +95,8 @@ def prepare(query, operands, torch):
     if operands[4] is not None:
         b, t = operands[4].shape
         operands[4].copy_(torch.rand(b, t, device="cuda") < 0.7)
-        operands[4][0] = query["attrs"]["empty_rows"] == "zero"
-        operands[4][-1] = False
+        operands[4][0] = False  # no key at all
+        operands[4][-1, : t // 2] = False  # with a causal mask: none for the first queries
     if query.get("lengths"):
         operands[5].copy_(torch.tensor(query["lengths"]))
         for i, n in enumerate(query["lengths"]):
@@ -121,16 +123,23 @@ def reference(query, operands, torch):
     if slopes is not None:
         x = x + slopes[None, :, None, None] * (key_at - query_at)
     sees = inside[:, None, None, :].expand(b, 1, s, t).clone()
+    pattern = torch.ones_like(sees)
     if a["causal"]:
-        sees &= key_at <= query_at
+        pattern &= key_at <= query_at
     if a["window"]:
-        sees &= key_at > query_at - a["window"]
+        pattern &= key_at > query_at - a["window"]
+    sees &= pattern
     if key_mask is not None:
         sees &= key_mask[:, None, None]
-    p = x.masked_fill(~sees, -math.inf).softmax(-1).nan_to_num(0.0)
-    out = p @ v
+    weigh = lambda sees: x.masked_fill(~sees, -math.inf).softmax(-1).nan_to_num(0.0) @ v
+    out, some = weigh(sees), sees.any(-1, keepdim=True)
     if a["empty_rows"] == "uniform":
-        out = torch.where(sees.any(-1, keepdim=True), out, v.mean(2, keepdim=True))
+        return torch.where(some, out, v.mean(2, keepdim=True))
+    if a["empty_rows"] in ("scores", "either"):
+        all_keys = inside[:, None, None, :].expand(b, 1, s, t)
+        either = all_keys & (pattern | (key_mask[:, None, None] if key_mask is not None else True))
+        rest = torch.where(either.any(-1, keepdim=True), weigh(either), weigh(all_keys)) if a["empty_rows"] == "either" else weigh(all_keys)
+        return torch.where(some, out, rest)
     return out
 
 

@@ -29,9 +29,8 @@ SL_DEVICE void load_rows(float (&to)[kRows][kPitch], const View<T, 4>& from, int
 
 // The kernel: a block of 128 threads for each 16 queries of each head of each batch row.
 template <class How>
-SL_DEVICE void attention_any(const View<typename How::Element, 4>& q, const View<typename How::Element, 4>& k,
-                             const View<typename How::Element, 4>& v, const View<typename How::Element, 4>& out,
-                             const AttentionSizes& sizes, const AttentionExtras<How>& extras) {
+SL_DEVICE void attention_any(const AttentionViews<typename How::Element>& views, const AttentionSizes& sizes,
+                             const AttentionExtras<How>& extras) {
   using Shared = AnyAttentionShared<How>;
   extern __shared__ __align__(16) uint8_t dynamic[];
   Shared& sm = *reinterpret_cast<Shared*>(dynamic);
@@ -51,12 +50,12 @@ SL_DEVICE void attention_any(const View<typename How::Element, 4>& q, const View
   const Keys keys =
       sequence.any(sequence.first_query + query0, sequence.first_query + min(query0 + Shared::kQueries, sizes.s));
 
-  load_rows<Shared::kQueries, How::kDim>(sm.q, q, batch, head, query0, sizes.s);
+  load_rows<Shared::kQueries, How::kDim>(sm.q, views.q, batch, head, query0, sizes.s);
   float o[How::kValueDim / 8] = {}, top = -infinity(), sum = 0;
   for (int key0 = keys.begin; key0 < keys.end; key0 += Shared::kKeys) {
     __syncthreads();  // the block before is done with
-    load_rows<Shared::kKeys, How::kDim>(sm.k, k, batch, key_head, key0, sequence.count);
-    load_rows<Shared::kKeys, How::kValueDim>(sm.v, v, batch, key_head, key0, sequence.count);
+    load_rows<Shared::kKeys, How::kDim>(sm.k, views.k, batch, key_head, key0, sequence.count);
+    load_rows<Shared::kKeys, How::kValueDim>(sm.v, views.v, batch, key_head, key0, sequence.count);
     __syncthreads();
     float s[4] = {}, best = top;
     for (int d = 0; d < How::kDim; ++d)
@@ -92,24 +91,22 @@ SL_DEVICE void attention_any(const View<typename How::Element, 4>& q, const View
       }
   }
   sum = reduce_lanes<1, 8>(sum, Sum());
-  if (index >= sizes.s) {
-    return;
-  }
-  for (int c = 0; c < How::kValueDim / 8; ++c) {
-    const int col = lane + 8 * c;
-    if (col >= out.size(3)) {
-      continue;
-    }
-    float value = o[c] / sum;
-    if (!(sum > 0)) {  // it saw no key
-      value = 0;
-      const typename How::Element* from = v.data + batch * v.stride(0) + key_head * v.stride(1) + col * v.stride(3);
-      for (int key = 0; How::kUniformEmpty && key < sizes.t; ++key) {
-        value += to_float(from[key * v.stride(2)]) / sizes.t;
+  if (index < sizes.s && (sum > 0 || How::kEmptyRows == kEmptyZero)) {
+    for (int c = 0; c < How::kValueDim / 8; ++c) {
+      const int col = lane + 8 * c;
+      if (col < views.out.size(3)) {
+        views.out.data[batch * views.out.stride(0) + head * views.out.stride(1) + index * views.out.stride(2) +
+                       col * views.out.stride(3)] = narrow<typename How::Element>(sum > 0 ? o[c] / sum : 0.0f);
       }
     }
-    out.data[batch * out.stride(0) + head * out.stride(1) + index * out.stride(2) + col * out.stride(3)] =
-        narrow<typename How::Element>(value);
+  }
+  if constexpr (How::kEmptyRows != kEmptyZero) {
+    const uint32_t empty = __ballot_sync(~0u, index < sizes.s && !(sum > 0));
+    for (int i = 0; i < 4; ++i) {  // the rows of this warp, eight lanes each
+      if (empty >> (8 * i) & 1) {
+        attend_empty_row<How>(views, extras, sizes, batch, head, query0 + threadIdx.x / 32 * 4 + i);
+      }
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 // [b,h,s,e].
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
 #include "kernels/attention/attention_choice.h"
 #include "kernels/cuda.h"
@@ -19,15 +20,18 @@ bool Has(const CudaQuery& query, int operand) {
 // The op's attributes; a wrong kind counts as absent, since the op's verifier has checked them.
 struct Attributes {
   double scale, softcap;
-  bool causal, uniform_empty;
+  bool causal;
   int64_t window;
+  std::string empty_rows;  // as kernels/attention/attention_score.cuh spells them
 
   explicit Attributes(const Attrs& attrs)
       : scale(attrs.Float("scale", 1.0).value_or(1.0)),
         softcap(attrs.Float("softcap", 0.0).value_or(0.0)),
         causal(attrs.Int("causal", 0).value_or(0) != 0),
-        uniform_empty(attrs.String("empty_rows", "zero").value_or("zero") == "uniform"),
-        window(attrs.Int("window", 0).value_or(0)) {}
+        window(causal ? attrs.Int("window", 0).value_or(0) : 0),
+        empty_rows(attrs.String("empty_rows", "zero").value_or("zero")) {
+    empty_rows[0] = absl::ascii_toupper(empty_rows[0]);
+  }
 };
 
 AttentionWhat What(const CudaQuery& query) {
@@ -176,11 +180,11 @@ class Emitter {
     return absl::StrFormat(
         "struct How {\n  using Element = %s;\n  using BiasElement = %s;\n  using SlopeElement = %s;\n"
         "  using LengthElement = %s;\n  static constexpr bool kCausal = %d, kKeyMask = %d, kBias = %d, kSlopes = %d, "
-        "kLengths = %d, kUniformEmpty = %d;\n  static constexpr int kWindow = %d, %s;\n"
+        "kLengths = %d;\n  static constexpr int kEmptyRows = sl::kEmpty%s, kWindow = %d, %s;\n"
         "  static constexpr float kScale = float(%.9g), kSoftcap = float(%.9g);\n};\n",
         CudaType(query_.ins[kQ].dtype), TypeOf(kBias, "float"), TypeOf(kSlopes, "float"), TypeOf(kLengths, "int64_t"),
         attributes_.causal, Has(query_, kKeyMask), Has(query_, kBias), Has(query_, kSlopes), Has(query_, kLengths),
-        attributes_.uniform_empty, attributes_.window, numbers, attributes_.scale, attributes_.softcap);
+        attributes_.empty_rows, attributes_.window, numbers, attributes_.scale, attributes_.softcap);
   }
   void Finish(const std::string& head, const std::string& shared, const std::string& bounds, const std::string& call) {
     kernel_.text = absl::StrFormat(
@@ -206,7 +210,7 @@ class Emitter {
     Finish("#include \"kernels/attention/attention_prefill.cuh\"\n" + wgmma + HowText(numbers) +
                "using Plan = sl::PrefillPlan<How>;\n",
            "sl::PrefillShared<Plan>", "Plan::kThreads, 1",
-           "  sl::attention_prefill<Plan>(q_map, k_map, v_map, v, out, sizes, extras, counters);\n");
+           "  sl::attention_prefill<Plan>(q_map, k_map, v_map, {q, k, v, out}, sizes, extras, counters);\n");
   }
 
   void EmitDecode() {
@@ -226,7 +230,7 @@ class Emitter {
     Finish("#include \"kernels/attention/attention_decode.cuh\"\n" + HowText(numbers) +
                "using Plan = sl::DecodePlan<How>;\n",
            "sl::DecodeShared<Plan>", "Plan::kThreads, 1",
-           "  sl::attention_decode<Plan>(k_map, v_map, q, v, out, sizes, extras, workspace, counters);\n");
+           "  sl::attention_decode<Plan>(k_map, v_map, {q, k, v, out}, sizes, extras, workspace, counters);\n");
   }
 
   void EmitAny() {
@@ -235,7 +239,7 @@ class Emitter {
     kernel_.grid[0] = "ceildiv(x0_2, 16) * x0_0 * x0_1";
     Finish("#include \"kernels/attention/attention_any.cuh\"\n" +
                HowText(absl::StrFormat("kDim = %d, kValueDim = %d", how_.dim, how_.dim)),
-           "sl::AnyAttentionShared<How>", "128, 1", "  sl::attention_any<How>(q, k, v, out, sizes, extras);\n");
+           "sl::AnyAttentionShared<How>", "128, 1", "  sl::attention_any<How>({q, k, v, out}, sizes, extras);\n");
   }
 
   static constexpr int64_t kHeadBytes = 8 << 20;  // of 50 MB of L2: an under-estimate works better

@@ -184,23 +184,21 @@ struct DecodeConsumer {
   DecodeShared<P>& sm;
   const TileLine<P>& line;
   const AttentionSizes& sizes;
-  const View<Element, 4>&queries, &values, &out;  // dense in the last dimension
-  float* parts;                                   // [ctas, 2, kPartFloats]
-  uint32_t* arrived;                              // [ctas]
+  const AttentionViews<Element>& views;  // dense in the last dimension
+  float* parts;                          // [ctas, 2, kPartFloats]
+  uint32_t* arrived;                     // [ctas]
   const int warp, lane, group, rows;
 
   uint32_t q[kRows8][kDim / 16][2];
   float o[kRows8][kDim / 16][4], max[kRows8][2], sum[kRows8][2];
   int begin[kRows8][2], end[kRows8][2];  // keys that this thread's rows see
 
-  SL_DEVICE DecodeConsumer(DecodeShared<P>& sm, const TileLine<P>& line, const View<Element, 4>& queries,
-                           const View<Element, 4>& values, const View<Element, 4>& out, float* parts, uint32_t* arrived)
+  SL_DEVICE DecodeConsumer(DecodeShared<P>& sm, const TileLine<P>& line, const AttentionViews<Element>& views,
+                           float* parts, uint32_t* arrived)
       : sm(sm),
         line(line),
         sizes(line.sizes),
-        queries(queries),
-        values(values),
-        out(out),
+        views(views),
         parts(parts),
         arrived(arrived),
         warp(threadIdx.x / 32),
@@ -221,11 +219,11 @@ struct DecodeConsumer {
     for (int g = 0; g < kRows8; ++g) {
       // Q^T as the B operand: row = lane / 4, dims 16 i + 2 (lane % 4) + {0, 1} and 8 more.
       const int r = g * 8 + lane / 4;
-      const Element* from = row_of(queries, part, min(r, rows - 1));
+      const Element* from = row_of(views.q, part, min(r, rows - 1));
 #pragma unroll
       for (int i = 0; i < kDim / 8; ++i) {
         const int dim = i * 8 + lane % 4 * 2;
-        q[g][i / 2][i % 2] = r < rows && dim < queries.size(3) ? *reinterpret_cast<const uint32_t*>(from + dim) : 0;
+        q[g][i / 2][i % 2] = r < rows && dim < views.q.size(3) ? *reinterpret_cast<const uint32_t*>(from + dim) : 0;
       }
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
@@ -355,25 +353,22 @@ struct DecodeConsumer {
   }
 
   SL_DEVICE void store(const Segment<P>& part, int r, int dim, const Merge& merge) const {
-    if (dim >= out.size(3)) {
-      return;
+    const bool seen = merge.sum > 0;
+    if (dim >= views.out.size(3) || (How::kEmptyRows != kEmptyZero && !seen)) {
+      return;  // store_empty does what is not zero
     }
-    Element* to = row_of(out, part, r) + dim;
-    float4 v = {merge.o.x / merge.sum, merge.o.y / merge.sum, merge.o.z / merge.sum, merge.o.w / merge.sum};
-    if (!(merge.sum > 0)) {
-      v = empty_row(part, dim);
-    }
-    *reinterpret_cast<uint2*>(to) = {pack<Element>(v.x, v.y), pack<Element>(v.z, v.w)};
+    const float scale = seen ? __fdividef(1.0f, merge.sum) : 0.0f;
+    *reinterpret_cast<uint2*>(row_of(views.out, part, r) + dim) = {pack<Element>(merge.o.x * scale, merge.o.y * scale),
+                                                                   pack<Element>(merge.o.z * scale, merge.o.w * scale)};
   }
-  SL_DEVICE float4 empty_row(const Segment<P>& part, int dim) const {
-    float mean[4] = {};
-    const Element* from = values.data + part.batch * values.stride(0) + part.head * values.stride(1) + dim;
-    for (int key = 0; How::kUniformEmpty && key < sizes.t; ++key)
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        mean[j] += to_float(from[key * values.stride(2) + j]) / sizes.t;
+  // Rows whose weights, summed by `sum_of`, are none: a warp each.
+  template <typename SumOf>
+  SL_DEVICE void store_empty(const Segment<P>& part, const SumOf& sum_of) const {
+    for (int r = warp; How::kEmptyRows != kEmptyZero && r < rows; r += P::kWarps) {
+      if (!(sum_of(r) > 0)) {
+        attend_empty_row<How>(views, line.extras, sizes, part.batch, part.head * group + r % group, r / group);
       }
-    return {mean[0], mean[1], mean[2], mean[3]};
+    }
   }
 
   // An item that lies wholly in this run is done; else its part goes into its slot.
@@ -394,6 +389,15 @@ struct DecodeConsumer {
           *reinterpret_cast<float2*>(to + P::kRows * kDim + r * 2) = {merge.max, merge.sum};
         }
       }
+    }
+    if (whole) {
+      store_empty(part, [&](int r) {
+        float sum = 0;
+        for (int w = 0; w < P::kWarps; ++w) {
+          sum += sm.sum[w][r];
+        }
+        return sum;
+      });
     }
   }
 
@@ -435,6 +439,13 @@ struct DecodeConsumer {
       }
       store(part, r, dim, merge);
     }
+    store_empty(part, [&](int r) {
+      float sum = 0;
+      for (int p = 0; p < count; ++p) {
+        sum += __ldcg(slot(cta0 + p, p == 0) + P::kRows * kDim + r * 2 + 1);
+      }
+      return sum;
+    });
   }
 
   SL_DEVICE void run() {
@@ -467,8 +478,7 @@ struct DecodeConsumer {
 // workspace a CTA.  maps [b, g, t, dim] in boxes of one head, 64 x 64.
 template <class P>
 SL_DEVICE void attention_decode(const TensorMap& k_map, const TensorMap& v_map,
-                                const View<typename P::Element, 4>& queries, const View<typename P::Element, 4>& values,
-                                const View<typename P::Element, 4>& out, const AttentionSizes& sizes,
+                                const AttentionViews<typename P::Element>& views, const AttentionSizes& sizes,
                                 const AttentionExtras<typename P::How>& extras, void* workspace, uint32_t* arrived) {
   extern __shared__ __align__(1024) uint8_t dynamic[];
   DecodeShared<P>& sm = *reinterpret_cast<DecodeShared<P>*>(dynamic);
@@ -495,7 +505,7 @@ SL_DEVICE void attention_decode(const TensorMap& k_map, const TensorMap& v_map,
       stream_tiles<P>(sm, k_map, v_map, line);
     }
   } else {
-    DecodeConsumer<P>(sm, line, queries, values, out, static_cast<float*>(workspace), arrived).run();
+    DecodeConsumer<P>(sm, line, views, static_cast<float*>(workspace), arrived).run();
   }
 }
 

@@ -245,8 +245,7 @@ struct PrefillConsumer {
   PrefillShared<P>& sm;
   const AttentionSizes& sizes;
   const AttentionExtras<How>& extras;
-  const View<Element, 4>& values;
-  const View<Element, 4>& out;    // [b, h, s, e], e dense
+  const AttentionViews<Element>& views;
   const int consumer, lane, row;  // row: of the tile; and row + 8
   const uint64_t q_matrix, k_matrix, v_matrix;
 
@@ -258,12 +257,11 @@ struct PrefillConsumer {
   uint32_t p[kKeys / 16][4];
 
   SL_DEVICE PrefillConsumer(PrefillShared<P>& sm, const AttentionSizes& sizes, const AttentionExtras<How>& extras,
-                            const View<Element, 4>& values, const View<Element, 4>& out, int consumer)
+                            const AttentionViews<Element>& views, int consumer)
       : sm(sm),
         sizes(sizes),
         extras(extras),
-        values(values),
-        out(out),
+        views(views),
         consumer(consumer),
         lane(threadIdx.x % 32),
         row(consumer * 64 + FragmentRow(threadIdx.x % 128, 0)),
@@ -406,25 +404,13 @@ struct PrefillConsumer {
     release(sm.v_empty[v_slot()]);
   }
 
-  // Of a row that saw no key: the mean of all values.
-  SL_DEVICE void store_mean(const PrefillTile& tile, int index) const {
-    const int head = tile.head / (sizes.h / sizes.g);
-    for (int col = lane % 4; col < P::kWidth; col += 4) {
-      const Element* from = values.data + tile.batch * values.stride(0) + head * values.stride(1) + col;
-      float sum = 0;
-      for (int key = 0; key < sizes.t; ++key) {
-        sum += to_float(from[key * values.stride(2)]);
-      }
-      out.data[tile.batch * out.stride(0) + tile.head * out.stride(1) + index * out.stride(2) + col] =
-          narrow<Element>(sum / max(sizes.t, 1));
-    }
-  }
   SL_DEVICE void store(const PrefillTile& tile) const {
     const float sums[2] = {reduce_lanes<1, 4>(state.sum[0], Sum()), reduce_lanes<1, 4>(state.sum[1], Sum())};
     const int index = tile.first + row;
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float scale = __fdividef(1.0f, sums[r]);
+      const View<Element, 4>& out = views.out;
       Element* to = out.data + tile.batch * out.stride(0) + tile.head * out.stride(1) +
                     (index + 8 * r) * out.stride(2) + lane % 4 * 8;
 #pragma unroll
@@ -436,15 +422,20 @@ struct PrefillConsumer {
           x[j] = sums[r] > 0 ? pair : 0;  // o is not even set if the tile saw no key
         }
         transpose_quad(x, lane % 4);
-        if (index + 8 * r < sizes.s && 32 * g + lane % 4 * 8 < P::kWidth) {
+        const bool kept = How::kEmptyRows == kEmptyZero || sums[r] > 0;
+        if (index + 8 * r < sizes.s && kept && 32 * g + lane % 4 * 8 < P::kWidth) {
           *reinterpret_cast<uint4*>(to + 32 * g) = {x[0], x[1], x[2], x[3]};
         }
       }
     }
-    if constexpr (How::kUniformEmpty) {
+    if constexpr (How::kEmptyRows != kEmptyZero) {
+#pragma unroll
       for (int r = 0; r < 2; ++r) {
-        if (index + 8 * r < sizes.s && !(sums[r] > 0)) {
-          store_mean(tile, index + 8 * r);
+        const uint32_t empty = __ballot_sync(~0u, index + 8 * r < sizes.s && !(sums[r] > 0));
+        for (int i = 0; i < 8; ++i) {  // the rows of this warp, four lanes each
+          if (empty >> (4 * i) & 1) {
+            attend_empty_row<How>(views, extras, sizes, tile.batch, tile.head, index - lane / 4 + i + 8 * r);
+          }
         }
       }
     }
@@ -474,9 +465,8 @@ struct PrefillConsumer {
 //   maps [b, heads, rows, dim] in boxes of one head: kQueries x 64 of q, kKeys x 64 of k and v
 template <class P>
 SL_DEVICE void attention_prefill(const TensorMap& q_map, const TensorMap& k_map, const TensorMap& v_map,
-                                 const View<typename P::Element, 4>& values, const View<typename P::Element, 4>& out,
-                                 const AttentionSizes& sizes, const AttentionExtras<typename P::How>& extras,
-                                 uint32_t* next) {
+                                 const AttentionViews<typename P::Element>& views, const AttentionSizes& sizes,
+                                 const AttentionExtras<typename P::How>& extras, uint32_t* next) {
   extern __shared__ __align__(1024) uint8_t dynamic[];
   PrefillShared<P>& sm = *reinterpret_cast<PrefillShared<P>*>(dynamic);
   const int warpgroup = warp_uniform(threadIdx.x / 128);
@@ -508,7 +498,7 @@ SL_DEVICE void attention_prefill(const TensorMap& q_map, const TensorMap& k_map,
     }
   } else {
     take_registers<P::kConsumerRegs>();
-    PrefillConsumer<P>(sm, sizes, extras, values, out, warpgroup - 1).run();
+    PrefillConsumer<P>(sm, sizes, extras, views, warpgroup - 1).run();
   }
 }
 

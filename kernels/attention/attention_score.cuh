@@ -3,8 +3,8 @@
 //   weight = exp2(slope · logit)      logit = cap(dot · scale) + bias + alibi, up to a factor that slope carries
 //
 // How, printed by attention_cuda.cpp: Element (q, k, v, result), BiasElement, SlopeElement, LengthElement; kCausal,
-// kWindow (0: none), kKeyMask, kBias, kSlopes, kLengths, kUniformEmpty (rows that see nothing give the mean of v, else
-// 0); kScale, kSoftcap (0: none).
+// kWindow (0: none), kKeyMask, kBias, kSlopes, kLengths, kEmptyRows (an EmptyRows);
+// kScale, kSoftcap (0: none).
 #pragma once
 #include "kernels/device/math.cuh"
 #include "kernels/device/mma.cuh"
@@ -101,5 +101,84 @@ struct Score {
   }
   SL_DEVICE bool kept(int key) const { return !How::kKeyMask || key_mask[key] != 0; }
 };
+
+// What a query that sees no key gives: see nn.attention.
+enum EmptyRows { kEmptyZero, kEmptyUniform, kEmptyScores, kEmptyEither };
+
+// The operands as they lie, for rows that are rare enough to be computed slowly.
+template <typename Element>
+struct AttentionViews {
+  const View<Element, 4>&q, &k, &v, &out;
+};
+
+// One warp: writes softmax over the keys [0, count) that `sees` holds for, times v; false, and nothing, if there are
+// none. kScored false: every key weighs the same.
+template <class How, bool kScored, typename Sees>
+SL_DEVICE bool attend_row(const AttentionViews<typename How::Element>& views, const Score<How>& score, int group,
+                          int batch, int head, int index, int count, const Sees& sees) {
+  constexpr int kMost = 8;  // of 32 columns: heads are at most 256 wide
+  const auto& [q, k, v, out] = views;
+  const int lane = threadIdx.x % 32, key_head = head / group;
+  const typename How::Element* query = q.data + batch * q.stride(0) + head * q.stride(1) + index * q.stride(2);
+  const typename How::Element* keys = k.data + batch * k.stride(0) + key_head * k.stride(1);
+  const typename How::Element* values = v.data + batch * v.stride(0) + key_head * v.stride(1);
+  float o[kMost] = {}, top = -infinity(), sum = 0;
+  for (int key = 0; key < count; ++key) {
+    if (!sees(key)) {
+      continue;
+    }
+    float logit = 0;
+    if constexpr (kScored) {
+      float dot = 0;
+      for (int d = lane; d < q.size(3); d += 32) {
+        dot += to_float(query[d * q.stride(3)]) * to_float(keys[key * k.stride(2) + d * k.stride(3)]);
+      }
+      logit = Score<How>::scaled(reduce_lanes<1, 32>(dot, Sum())) + score.addend(key);
+    }
+    const float best = fmaxf(top, logit), offset = best == -infinity() ? 0 : best;
+    const float shrink = exp2f((top - offset) * Score<How>::kSlope),
+                weight = exp2f((logit - offset) * Score<How>::kSlope);
+    top = best, sum = sum * shrink + weight;
+#pragma unroll
+    for (int c = 0; c < kMost; ++c) {
+      const int column = lane + 32 * c;
+      if (column < out.size(3)) {
+        o[c] = o[c] * shrink + weight * to_float(values[key * v.stride(2) + column * v.stride(3)]);
+      }
+    }
+  }
+  if (!(sum > 0)) {
+    return false;
+  }
+#pragma unroll
+  for (int c = 0; c < kMost; ++c) {
+    const int column = lane + 32 * c;
+    if (column < out.size(3)) {
+      out.data[batch * out.stride(0) + head * out.stride(1) + index * out.stride(2) + column * out.stride(3)] =
+          narrow<typename How::Element>(o[c] / sum);
+    }
+  }
+  return true;
+}
+
+// One warp: the result of a query that sees no key, where that is not zero.
+template <class How>
+SL_DEVICE void attend_empty_row(const AttentionViews<typename How::Element>& views, const AttentionExtras<How>& extras,
+                                const AttentionSizes& sizes, int batch, int head, int index) {
+  const Sequence<How> sequence(extras, sizes, batch);
+  const int query = sequence.first_query + index, group = sizes.h / sizes.g;
+  const Score<How> score(extras, sizes, batch, head, index, query);
+  const auto all = [](int) { return true; };
+  if constexpr (How::kEmptyRows == kEmptyUniform) {
+    attend_row<How, false>(views, score, group, batch, head, index, sizes.t, all);
+  } else {
+    const Keys keys = sequence.of(query);
+    const auto either = [&](int key) { return (key >= keys.begin && key < keys.end) || score.kept(key); };
+    if (How::kEmptyRows != kEmptyEither ||
+        !attend_row<How, true>(views, score, group, batch, head, index, sequence.count, either)) {
+      attend_row<How, true>(views, score, group, batch, head, index, sequence.count, all);
+    }
+  }
+}
 
 }  // namespace sl
