@@ -20,8 +20,9 @@ struct AttentionWhat {
   bool causal = false;
   int64_t window = 0;        // 0: none
   bool every_score = false;  // bias, slopes or a key mask: no block of scores goes without them
-  bool lengths = false;      // sequences of different lengths
-  bool same_types = true;    // q, k, v and the result
+  bool bias = false;
+  bool lengths = false;    // sequences of different lengths
+  bool same_types = true;  // q, k, v and the result
 };
 
 enum class AttentionForm : int64_t {

@@ -52,6 +52,7 @@ AttentionWhat What(const CudaQuery& query) {
   what.causal = attributes.causal;
   what.window = attributes.window;
   what.every_score = Has(query, kBias) || Has(query, kKeyMask) || Has(query, kSlopes);
+  what.bias = Has(query, kBias);
   what.lengths = Has(query, kLengths);
   return what;
 }
