@@ -1,10 +1,11 @@
 // nn.linear_q4 and nn.linear_q8 on CUDA: x [..., k], codes q [n, k], scale [n, blocks], optional zero point → [..., n].
-// linear_quant_cpu.cpp says what they mean.
+// linear_quant_cpu.cpp says what they mean.  gemm_quant.cuh where it can, else the plain form (kernels/quant).
 #include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_join.h"
 #include "kernels/cuda.h"
+#include "kernels/quant/plain_linear_cuda.h"
 
 namespace sluice::kernels {
 namespace {
@@ -53,9 +54,12 @@ struct Shape {
 constexpr int64_t kRows = 16, kWarps = 8;
 
 std::vector<CudaPlan> Plans(const CudaQuery& query, const Gpu& gpu, int bits, std::string& why) {
-  why = Refusal(query, query.attrs.Int("block", 0).value_or(0));
   std::vector<CudaPlan> plans;
-  if (!why.empty()) {
+  if (query.epilogue.empty()) {
+    plans = PlainCodedLinearPlans(query, gpu, why);
+  }
+  if (const std::string refusal = Refusal(query, query.attrs.Int("block", 0).value_or(0)); !refusal.empty()) {
+    why = refusal;
     return plans;
   }
   const Shape shape(query);
@@ -82,6 +86,9 @@ std::string RowsText(int rank, const std::string& before, const std::string& aft
 }
 
 CudaKernel Emit(const CudaQuery& query, const CudaPlan& plan, int bits) {
+  if (plan.numbers.empty()) {
+    return EmitPlainCodedLinear(query);
+  }
   const CudaOperand &x = query.ins[kX], &y = query.outs[0];
   const int64_t block = query.attrs.Int("block", 0).value_or(0), tokens8 = plan.numbers[0];
   const bool zero = HasZero(query), is_signed = query.ins[kQ].dtype == DType::kI4 || query.ins[kQ].dtype == DType::kI8;

@@ -1,8 +1,10 @@
-// CUDA families quantize, dequantize, linear_q4 and linear_q8 (codes.cuh).
+// CUDA families quantize and dequantize, and the plain form of linear_q4 and linear_q8 (codes.cuh).
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "kernels/common/cuda_text.h"
+#include "kernels/quant/plain_linear_cuda.h"
 
 namespace sluice::kernels {
 namespace {
@@ -82,18 +84,6 @@ CudaKernel EmitCodes(const CudaQuery& query, const Gpu& gpu, const CudaPlan&) {
   return kernel;
 }
 
-std::vector<CudaPlan> PlanLinear(const CudaQuery& query, const Gpu& gpu, std::string& why) {
-  if (!IsSmallFloat(query.ins[0].dtype) || !IsSmallFloat(query.ins[2].dtype)) {
-    why = absl::StrFormat("%s and scales of %s", Name(query.ins[0].dtype), Name(query.ins[2].dtype));
-    return {};
-  }
-  double flops = 2 * static_cast<double>(query.ins[0].dims.back().expected());
-  for (const CudaDim& dim : query.outs[0].dims) {
-    flops *= static_cast<double>(dim.expected());
-  }
-  return {{.name = "plain 64x64", .us = std::max(flops / (gpu.f32_tflops * 0.1 * 1e6), CopyUs(query, gpu, 0.3))}};
-}
-
 // The zero point's functor (codes.cuh), over operand x3.
 std::string ZeroText(const CudaQuery& query) {
   const DType codes = query.ins[1].dtype;
@@ -114,7 +104,25 @@ std::string ZeroText(const CudaQuery& query) {
                          type, type, zero.rank(), row);
 }
 
-CudaKernel EmitLinear(const CudaQuery& query, const Gpu&, const CudaPlan&) {
+}  // namespace
+
+std::vector<CudaPlan> PlainCodedLinearPlans(const CudaQuery& query, const Gpu& gpu, std::string& why) {
+  if (!IsSmallFloat(query.ins[0].dtype) || !IsSmallFloat(query.ins[2].dtype)) {
+    why = absl::StrFormat("%s and scales of %s", Name(query.ins[0].dtype), Name(query.ins[2].dtype));
+    return {};
+  }
+  double rows = 1;
+  const std::vector<CudaDim>& dims = query.outs[0].dims;
+  for (size_t d = 0; d + 1 < dims.size(); ++d) {
+    rows *= static_cast<double>(dims[d].expected());
+  }
+  // Tiles of 64 rows, however few there are.
+  const double flops = 2 * std::ceil(rows / 64) * 64 * static_cast<double>(dims.back().expected()) *
+                       static_cast<double>(query.ins[0].dims.back().expected());
+  return {{.name = "plain 64x64", .us = std::max(flops / (gpu.f32_tflops * 0.1 * 1e6), CopyUs(query, gpu, 0.3))}};
+}
+
+CudaKernel EmitPlainCodedLinear(const CudaQuery& query) {
   const std::string body = absl::StrFormat("sl::plain_coded_linear<%d, %s, %s, %s>(step, x0, x1, x2, y0, %s);",
                                            query.attrs.Int("block", 0).value_or(0), CudaType(query.ins[0].dtype),
                                            CodeType(query.ins[1].dtype), CudaType(query.ins[2].dtype), ZeroText(query));
@@ -124,12 +132,8 @@ CudaKernel EmitLinear(const CudaQuery& query, const Gpu&, const CudaPlan&) {
   return kernel;
 }
 
-}  // namespace
-
-extern const CudaFamily kCudaQuantize, kCudaDequantize, kCudaLinearQ4, kCudaLinearQ8;
+extern const CudaFamily kCudaQuantize, kCudaDequantize;
 const CudaFamily kCudaQuantize = {.name = "quantize", .plans = PlanCodes, .emit = EmitCodes};
 const CudaFamily kCudaDequantize = {.name = "dequantize", .plans = PlanCodes, .emit = EmitCodes};
-const CudaFamily kCudaLinearQ4 = {.name = "linear_q4", .plans = PlanLinear, .emit = EmitLinear};
-const CudaFamily kCudaLinearQ8 = {.name = "linear_q8", .plans = PlanLinear, .emit = EmitLinear};
 
 }  // namespace sluice::kernels

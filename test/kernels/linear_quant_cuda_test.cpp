@@ -22,19 +22,24 @@ CudaQuery Query(int64_t m, int64_t n, int64_t k, int64_t block, DType code) {
           .outs = {{.dtype = DType::kBF16, .dims = {Fixed(m), Fixed(n)}}}};
 }
 
-std::string Message(const CudaQuery& query) {
+std::string Chosen(const CudaQuery& query) {
   const absl::StatusOr<CudaChoice> choice = ChooseCuda(query, Hopper());
-  return choice.ok() ? "" : std::string(choice.status().message());
+  return choice.ok() ? choice->plan.name : std::string(choice.status().message());
 }
 
-TEST(LinearQuantCuda, RefusalsNameTheProperty) {
-  EXPECT_EQ(Message(Query(1, 64, 128, 32, DType::kU4)), "");
-  EXPECT_EQ(Message(Query(1, 64, 128, 16, DType::kU4)), "no CUDA kernel 'linear_q4' for blocks of 16");
-  EXPECT_EQ(Message(Query(1, 64, 128, 0, DType::kI8)), "");
-  EXPECT_EQ(Message(Query(1, 64, 130, 0, DType::kI8)), "no CUDA kernel 'linear_q8' for rows of codes off 16 bytes");
-  CudaQuery query = Query(1, 64, 128, 32, DType::kU4);
-  query.ins.push_back({.dtype = DType::kF16, .dims = {Fixed(64), Fixed(4)}});
-  EXPECT_EQ(Message(query), "no CUDA kernel 'linear_q4' for zero points that are no codes");
+TEST(LinearQuantCuda, WhatTensorCoresCannotTakeIsPlain) {
+  EXPECT_EQ(Chosen(Query(1, 4096, 4096, 32, DType::kU4)), "quant 8 rows");
+  EXPECT_EQ(Chosen(Query(1, 4096, 4096, 16, DType::kU4)), "plain 64x64");  // a product is 32 of k
+  EXPECT_EQ(Chosen(Query(1, 4096, 4096, 0, DType::kI8)), "quant 8 rows");
+  EXPECT_EQ(Chosen(Query(1, 4096, 4098, 0, DType::kI8)), "plain 64x64");  // rows off 16 bytes
+  CudaQuery query = Query(1, 4096, 4096, 32, DType::kU4);
+  query.ins.push_back({.dtype = DType::kF16, .dims = {Fixed(4096), Fixed(128)}});  // zero points that are no codes
+  EXPECT_EQ(Chosen(query), "plain 64x64");
+  // The plain form takes no epilogue.
+  query = Query(1, 4096, 4096, 16, DType::kU4);
+  query.epilogue = "struct Epilogue {};";
+  query.epilogue_ins = 3;
+  EXPECT_EQ(Chosen(query), "no CUDA kernel 'linear_q4' for blocks of 16");
 }
 
 // Rows of x share a pass over the codes: as many as there are, but no more.
@@ -56,10 +61,10 @@ TEST(LinearQuantCuda, GridsCoverRowsAndWeights) {
 }
 
 TEST(LinearQuantCuda, CodesAreReadAsWhatTheyAre) {
-  CudaQuery query = Query(1, 64, 128, 32, DType::kI4);
+  CudaQuery query = Query(1, 4096, 4096, 32, DType::kI4);
   EXPECT_NE(ChooseCuda(query, Hopper())->kernel.text.find("kSigned = 1, kZero = 0"), std::string::npos);
-  query = Query(1, 64, 128, 32, DType::kU4);
-  query.ins.push_back({.dtype = DType::kU4, .dims = {Fixed(64), Fixed(4)}});
+  query = Query(1, 4096, 4096, 32, DType::kU4);
+  query.ins.push_back({.dtype = DType::kU4, .dims = {Fixed(4096), Fixed(128)}});
   const CudaKernel kernel = ChooseCuda(query, Hopper())->kernel;
   EXPECT_NE(kernel.text.find("kSigned = 0, kZero = 1"), std::string::npos);
   EXPECT_EQ(kernel.params.size(), 6u);  // the step block, four operands, the result
