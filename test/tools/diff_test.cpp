@@ -97,6 +97,45 @@ TEST_F(Diffs, ListsEveryNodeOfAWrongKernelInTheirOrder) {
   EXPECT_THAT(nodes, testing::ElementsAre("MatMul_0", "MatMul_1", "MatMul_2"));
 }
 
+// Linears of one input are one launch; its parts are told apart.
+TEST_F(Diffs, NamesThePartOfAMergedKernel) {
+  onnx::ModelProto model = test::OnnxModel(R"(g (float[n, 8] x) => (float[n, 16] y) {
+    a = MatMul(x, w0)
+    b = MatMul(x, w1)
+    t = Tanh(a)
+    y = Mul(t, b)
+  })");
+  for (const char* name : {"w0", "w1"}) {
+    std::vector<float> values(128);
+    for (int i = 0; i < 128; ++i) {
+      values[i] = static_cast<float>((i * 29 + name[1]) % 19 - 9) / 8;
+    }
+    test::AddWeight(model, name, {8, 16}, values);
+  }
+  WriteText("model.onnx", model.SerializeAsString());
+  static const kernels::CpuKernel* real = kernels::FindCpuKernel(kLinear);
+  static kernels::CpuKernel wrong = *real;
+  wrong.run = [](const kernels::LaunchArgs& args) {
+    const absl::Status status = real->run(args);
+    const kernels::Tensor& out = args.outs[0];
+    for (int64_t row = 0; row < out.sizes[0]; ++row) {
+      for (int64_t column = 16; column < out.sizes[1]; ++column) {
+        out.as<float>()[row * out.strides[0] + column] += 1;
+      }
+    }
+    return status;
+  };
+  options_.find_kernel = [](const std::string& name) {
+    return name == kLinear ? &wrong : kernels::FindCpuKernel(name);
+  };
+  const absl::StatusOr<DiffReport> report = Diff(options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->unmatched, 0);
+  ASSERT_EQ(report->rows.size(), 1u);
+  EXPECT_EQ(report->rows[0].node, "MatMul_1");
+  EXPECT_EQ(report->rows[0].sizes, (std::vector<int64_t>{3, 16}));
+}
+
 TEST_F(Diffs, TheUsersBoundCounts) {
   options_.find_kernel = [](const std::string& name) {
     return name == kSoftmax ? OffByAThousandth<kSoftmax>() : kernels::FindCpuKernel(name);

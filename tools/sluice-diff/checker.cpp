@@ -98,23 +98,69 @@ void LaunchChecker::OnLaunch(const exec::FunctionDesc& function, const exec::Ins
     return Note(*op, instr, outs[0], {.why = absl::StrFormat("runs more often than the reference's %d times", time)});
   }
   const std::vector<RefTensor>& want = known->second.times[time];
+  std::vector<Piece> pieces;
   for (size_t i = 0; i < outs.size(); ++i) {
-    const Tensor out = Sized(function, instr, i, outs[i]);
-    if (mlir::sluice::codegen::dtypeOf(want[i].element) != out.dtype) {
-      ++unmatched_;
-      continue;
+    pieces.push_back({*op, &want[i], Sized(function, instr, i, outs[i])});
+  }
+  if (outs.size() == 1 && SizesOf(pieces[0].view) != want[0].sizes) {
+    if (std::vector<Piece> beside = SideBySide(instr, pieces[0].view, time); !beside.empty()) {
+      pieces = std::move(beside);
     }
-    const RefTensor got = reference::fromBytes(want[i].element, SizesOf(out), DenseBytes(out).data());
-    const Deviation deviation = Measure(got, want[i], bound_);
-    ++compared_;
-    if (!deviation.ok()) {
-      Note(*op, instr, out, deviation);
+  }
+  for (const Piece& piece : pieces) {
+    Check(instr, piece);
+  }
+}
+
+// One launch may give the values of several ops in one tensor: linears of one input are merged.
+std::vector<LaunchChecker::Piece> LaunchChecker::SideBySide(const exec::InstrDesc& instr, const Tensor& out,
+                                                            size_t time) const {
+  std::vector<Piece> pieces;
+  int axis = -1;
+  int64_t at = 0;
+  for (const int op : NumbersOf(instr.nodes)) {
+    const auto known = trace_.ops.find(op);
+    if (known == trace_.ops.end() || time >= known->second.times.size()) {
+      return {};
     }
-    if (!deviation.why.empty()) {
-      diverged_ = true;
-      return;
+    const RefTensor& value = known->second.times[time].front();
+    if (value.rank() != out.rank) {
+      return {};
     }
-    Write(want[i], out);
+    for (int d = 0; d < out.rank; ++d) {
+      axis = axis < 0 && value.sizes[d] != out.sizes[d] ? d : axis;
+      if (d != axis && value.sizes[d] != out.sizes[d]) {
+        return {};
+      }
+    }
+    Tensor view = out;
+    view.sizes[axis] = value.sizes[axis];
+    view.data = static_cast<uint8_t*>(out.data) + at * out.strides[axis] * BitWidth(out.dtype) / 8;
+    at += value.sizes[axis];
+    if (at > out.sizes[axis]) {
+      return {};
+    }
+    pieces.push_back({op, &value, view});
+  }
+  return !pieces.empty() && at == out.sizes[axis] ? pieces : std::vector<Piece>();
+}
+
+void LaunchChecker::Check(const exec::InstrDesc& instr, const Piece& piece) {
+  const RefTensor& want = *piece.want;
+  if (mlir::sluice::codegen::dtypeOf(want.element) != piece.view.dtype) {
+    ++unmatched_;
+    return;
+  }
+  const RefTensor got = reference::fromBytes(want.element, SizesOf(piece.view), DenseBytes(piece.view).data());
+  const Deviation deviation = Measure(got, want, bound_);
+  ++compared_;
+  if (!deviation.ok()) {
+    Note(piece.op, instr, piece.view, deviation);
+  }
+  if (deviation.why.empty()) {
+    Write(want, piece.view);
+  } else {
+    diverged_ = true;
   }
 }
 

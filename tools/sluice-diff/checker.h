@@ -40,6 +40,14 @@ class LaunchChecker : public exec::LaunchObserver {
   int64_t unmatched() const { return unmatched_; }  // launches of which the reference has no value
 
  private:
+  // What one op's value is in memory.
+  struct Piece {
+    int op;
+    const RefTensor* want;
+    kernels::Tensor view;
+  };
+  void Check(const exec::InstrDesc& instr, const Piece& piece);
+  std::vector<Piece> SideBySide(const exec::InstrDesc& instr, const kernels::Tensor& out, size_t time) const;
   void CheckCopy(const exec::InstrDesc& instr, const kernels::Tensor& in, const kernels::Tensor& out);
   kernels::Tensor Sized(const exec::FunctionDesc& function, const exec::InstrDesc& instr, size_t out,
                         const kernels::Tensor& tensor) const;

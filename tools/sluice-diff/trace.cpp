@@ -54,6 +54,16 @@ std::optional<int> NumberOf(const std::vector<std::string>& nodes) {
   return nodes.empty() ? std::nullopt : Parse(nodes.front());
 }
 
+std::vector<int> NumbersOf(const std::vector<std::string>& nodes) {
+  std::vector<int> numbers;
+  for (const std::string& node : nodes) {
+    if (const std::optional<int> number = Parse(node)) {
+      numbers.push_back(*number);
+    }
+  }
+  return numbers;
+}
+
 absl::Status WithPlaces(const absl::Status& status, const std::vector<std::string>& places) {
   std::string text(status.message());
   for (size_t at = text.find(kPrefix); at != std::string::npos; at = text.find(kPrefix, at)) {

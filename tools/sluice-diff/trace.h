@@ -24,6 +24,8 @@ std::vector<std::string> NumberOps(mlir::ModuleOp module);
 // The outermost number of an op's location, or of a launch's nodes; none for what no numbered op made.
 std::optional<int> NumberOf(mlir::Location loc);
 std::optional<int> NumberOf(const std::vector<std::string>& nodes);
+// All of a launch's numbers, in their order.
+std::vector<int> NumbersOf(const std::vector<std::string>& nodes);
 // A message in which the numbers are the places they stand for.
 absl::Status WithPlaces(const absl::Status& status, const std::vector<std::string>& places);
 // The nodes that are no numbers.
