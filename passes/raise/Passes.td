@@ -4,6 +4,20 @@
 
 include "mlir/Pass/PassBase.td"
 
+def SplitLinearsPass : Pass<"sluice-split-linears", "::mlir::ModuleOp"> {
+  let summary = "Splits linears over packed weights into one for each part.";
+  let description = [{
+    Exporters pack the weights of q, k and v, or of gate and up, into one matrix; here each has its own, so that later passes
+    see one form. The weight's rows are sliced, which costs nothing: it is a weight expression.
+
+    Input: `tensor.extract_slice` of the last dimension, at numbers, of `nn.linear %x, %w`.
+    Output: `nn.linear %x, (tensor.extract_slice %w)`; rows of an `nn.dequantize` are one of sliced operands.
+
+    Refuses a linear whose result is used whole, and quantized weights whose scales are not rows [n, blocks].
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def RaiseNormPass : Pass<"sluice-raise-norm", "::mlir::ModuleOp"> {
   let summary = "Raises written-out root-mean-square norms to nn.rms_norm.";
   let description = [{

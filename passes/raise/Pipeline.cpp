@@ -11,6 +11,7 @@ void buildRaisePipeline(OpPassManager& pm) {
   pm.addPass(createCSEPass());
 
   //--- Token ops: independent of each other, before attention so that its operands end at them.
+  pm.addPass(createSplitLinearsPass());
   pm.addPass(createRaiseNormPass());
   pm.addPass(createRaiseRopePass());
   pm.addPass(createRaiseMoePass());
