@@ -71,6 +71,35 @@ static void printSlots(OpAsmPrinter& printer, Operation*, OperandRange ins, Dens
   }
 }
 
+//===-- Optional attributes without a keyword
+//-------------------------------------------------------------------------------------------===//
+
+// An optional attribute of any kind would take the `loc(...)` behind the op for its value.
+static OptionalParseResult parseConfig(OpAsmParser& parser, DictionaryAttr& config) {
+  NamedAttrList attrs;
+  if (parser.parseOptionalAttrDict(attrs)) {
+    return failure();
+  }
+  if (attrs.empty()) {
+    return std::nullopt;
+  }
+  config = attrs.getDictionary(parser.getContext());
+  return success();
+}
+
+static void printConfig(OpAsmPrinter& printer, Operation*, DictionaryAttr config) { printer.printAttribute(config); }
+
+static OptionalParseResult parsePortNumber(OpAsmParser& parser, IntegerAttr& number) {
+  int64_t value = 0;
+  OptionalParseResult present = parser.parseOptionalInteger(value);
+  if (present.has_value() && succeeded(*present)) {
+    number = parser.getBuilder().getI64IntegerAttr(value);
+  }
+  return present;
+}
+
+static void printPortNumber(OpAsmPrinter& printer, Operation*, IntegerAttr number) { printer << number.getInt(); }
+
 #define GET_OP_CLASSES
 #include "dialects/exec/ExecOps.cpp.inc"
 

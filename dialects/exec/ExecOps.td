@@ -93,7 +93,7 @@ def Exec_KernelOp : Exec_ModuleOp<"kernel", [Symbol, SingleBlock, NoTerminator, 
       OptionalAttr<ArrayAttr>:$offsets, OptionalAttr<DictionaryAttr>:$cuda);
   let regions = (region AnyRegion:$body);
   let assemblyFormat = [{
-    $sym_name (`library` $library^)? ($config^)? (`generated` `dims` $dims^ `grid` $grid)?
+    $sym_name (`library` $library^)? (custom<Config>($config)^)? (`generated` `dims` $dims^ `grid` $grid)?
     (`strides` $strides^ `offsets` $offsets)? (`cuda` $cuda^)? ($body^)? attr-dict
   }];
   let hasVerifier = 1;
@@ -260,7 +260,7 @@ def Exec_BufferOp : Exec_ProgramOp<"buffer"> {
   let arguments = (ins Exec_BufferKindAttr:$kind, OptionalAttr<FlatSymbolRefAttr>:$source, OptionalAttr<I64Attr>:$index,
       OptionalAttr<StrAttr>:$bytes, OptionalAttr<DenseI64ArrayAttr>:$live, OptionalAttr<ElementsAttr>:$value);
   let results = (outs Exec_Buffer:$result);
-  let assemblyFormat = "$kind ($source^)? ($index^)? (`bytes` $bytes^)? (`live` $live^)? (`value` $value^)? attr-dict";
+  let assemblyFormat = "$kind ($source^)? (custom<PortNumber>($index)^)? (`bytes` $bytes^)? (`live` $live^)? (`value` $value^)? attr-dict";
   let hasVerifier = 1;
 }
 

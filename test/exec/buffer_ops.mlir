@@ -1,4 +1,5 @@
 // RUN: sluice-opt %s | sluice-opt | FileCheck %s
+// RUN: sluice-opt %s --mlir-print-debuginfo | sluice-opt | FileCheck %s
 
 // Every op of a program prints what it parses.
 

@@ -1,4 +1,5 @@
 // RUN: sluice-opt %s | sluice-opt | FileCheck %s
+// RUN: sluice-opt %s --mlir-print-debuginfo | sluice-opt | FileCheck %s
 
 // Dispatches and constants print what they parse.
 
