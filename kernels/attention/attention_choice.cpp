@@ -123,6 +123,7 @@ void AddAny(const AttentionWhat& what, const Gpu& gpu, std::vector<AttentionHow>
   }
   AttentionHow how{.form = AttentionForm::kAny};
   how.dim = std::max<int64_t>(8, RoundUp(std::max(what.d, what.e), 8));
+  how.real_bytes = what.type == DType::kF64 ? 8 : 4;
   how.ctas = CeilDiv(what.s, 16) * what.b * what.h;
   // Shared memory bounds it: about 16 multiply-adds / clk and SM.
   const double products = static_cast<double>(what.b) * what.h * RoundUp(what.s, 16) * what.t * (what.d + what.e);
@@ -144,7 +145,7 @@ int64_t AttentionHow::SharedBytes(int64_t batch) const {
                      1024);
     }
     case AttentionForm::kAny:
-      return ((16 + 32) * (dim + 1) + 32 * dim + 16 * 32) * 4;
+      return ((16 + 32) * (dim + 1) + 32 * dim + 16 * 32) * real_bytes;
   }
   return 0;
 }
@@ -162,7 +163,7 @@ std::string AttentionHow::Name() const {
 }
 
 std::vector<int64_t> AttentionHow::Numbers() const {
-  return {static_cast<int64_t>(form), dim, keys, consumers, q_stages, rows8, stages, ctas};
+  return {static_cast<int64_t>(form), dim, keys, consumers, q_stages, rows8, stages, real_bytes, ctas};
 }
 
 AttentionHow AttentionHow::FromNumbers(const std::vector<int64_t>& n) {
@@ -173,7 +174,8 @@ AttentionHow AttentionHow::FromNumbers(const std::vector<int64_t>& n) {
           .q_stages = n[4],
           .rows8 = n[5],
           .stages = n[6],
-          .ctas = n[7]};
+          .real_bytes = n[7],
+          .ctas = n[8]};
 }
 
 std::vector<AttentionHow> AttentionCandidates(const AttentionWhat& what, const Gpu& gpu) {

@@ -36,6 +36,7 @@ struct AttentionHow {
   int64_t dim = 0;                                // of q, k and v as the kernel holds them
   int64_t keys = 0, consumers = 0, q_stages = 0;  // prefill
   int64_t rows8 = 0, stages = 0;                  // decode: groups of 8 rows of a key head; ring slots = warps · rows8
+  int64_t real_bytes = 4;                         // any: of what it computes in
   int64_t ctas = 0;
   double us = 0;  // predicted
 

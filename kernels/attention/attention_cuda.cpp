@@ -67,7 +67,7 @@ std::string Refusal(const CudaQuery& query) {
     }
   }
   const DType type = query.ins[kQ].dtype;
-  if (type != DType::kF32 && type != DType::kF16 && type != DType::kBF16) {
+  if (type != DType::kF64 && type != DType::kF32 && type != DType::kF16 && type != DType::kBF16) {
     return absl::StrFormat("%s operands", Name(type));
   }
   for (const CudaDim& dim :
@@ -182,7 +182,7 @@ class Emitter {
         "struct How {\n  using Element = %s;\n  using BiasElement = %s;\n  using SlopeElement = %s;\n"
         "  using LengthElement = %s;\n  static constexpr bool kCausal = %d, kKeyMask = %d, kBias = %d, kSlopes = %d, "
         "kLengths = %d;\n  static constexpr int kEmptyRows = sl::kEmpty%s, kWindow = %d, %s;\n"
-        "  static constexpr float kScale = float(%.9g), kSoftcap = float(%.9g);\n};\n",
+        "  static constexpr double kScale = %.17g, kSoftcap = %.17g;\n};\n",
         CudaType(query_.ins[kQ].dtype), TypeOf(kBias, "float"), TypeOf(kSlopes, "float"), TypeOf(kLengths, "int64_t"),
         attributes_.causal, Has(query_, kKeyMask), Has(query_, kBias), Has(query_, kSlopes), Has(query_, kLengths),
         attributes_.empty_rows, attributes_.window, numbers, attributes_.scale, attributes_.softcap);

@@ -4,7 +4,7 @@
 //
 // How, printed by attention_cuda.cpp: Element (q, k, v, result), BiasElement, SlopeElement, LengthElement; kCausal,
 // kWindow (0: none), kKeyMask, kBias, kSlopes, kLengths, kEmptyRows (an EmptyRows);
-// kScale, kSoftcap (0: none).
+// kScale, kSoftcap (0: none), doubles.
 #pragma once
 #include "kernels/device/math.cuh"
 #include "kernels/device/mma.cuh"
@@ -13,7 +13,7 @@
 
 namespace sl {
 
-constexpr float kLog2E = 1.4426950408889634f;
+constexpr double kLog2E = 1.4426950408889634;
 
 // b batch, h query heads, g key heads, s queries, t keys of this run.
 struct AttentionSizes {
@@ -70,32 +70,36 @@ template <class How>
 struct Score {
   // With addends logits are natural and slope turns them to base 2; else slope takes the scale too.
   static constexpr bool kAddends = How::kBias || How::kSlopes;
-  static constexpr float kSlope = kLog2E * (kAddends ? 1.0f : How::kSoftcap > 0 ? How::kSoftcap : How::kScale);
+  static constexpr double kWideSlope = kLog2E * (kAddends ? 1.0 : How::kSoftcap > 0 ? How::kSoftcap : How::kScale);
+  static constexpr float kSlope = float(kWideSlope);
   const typename How::BiasElement* bias;  // [t]
   const uint8_t* key_mask;                // [t]
-  float alibi;
+  wide<typename How::SlopeElement> alibi;
   int query;
 
   SL_DEVICE Score(const AttentionExtras<How>& extras, const AttentionSizes& sizes, int batch, int head, int index,
                   int query)
       : bias(How::kBias ? extras.bias + batch * extras.bias_b + head * extras.bias_h + index * extras.bias_s : nullptr),
         key_mask(How::kKeyMask ? extras.key_mask + int64_t(batch) * sizes.t : nullptr),
-        alibi(How::kSlopes ? to_float(extras.slopes[head]) : 0),
+        alibi(How::kSlopes ? widen(extras.slopes[head]) : 0),
         query(query) {}
-  SL_DEVICE static float scaled(float dot) {
+  template <typename Real>
+  SL_DEVICE static Real scaled(Real dot) {
     if constexpr (How::kSoftcap > 0) {
-      return tanh_fast(dot * (How::kScale / How::kSoftcap)) * (kAddends ? How::kSoftcap : 1.0f);
+      const Real x = dot * Real(How::kScale / How::kSoftcap);
+      return tanh_of<typename How::Element>(x) * Real(kAddends ? How::kSoftcap : 1.0);
     }
-    return kAddends ? dot * How::kScale : dot;
+    return kAddends ? dot * Real(How::kScale) : dot;
   }
   // Bias and alibi of one of the sequence's keys.
-  SL_DEVICE float addend(int key) const {
-    float x = 0;
+  template <typename Real = float>
+  SL_DEVICE Real addend(int key) const {
+    Real x = 0;
     if constexpr (How::kBias) {
-      x += to_float(bias[key]);
+      x += Real(widen(bias[key]));
     }
     if constexpr (How::kSlopes) {
-      x += alibi * (key - query);
+      x += Real(alibi * (key - query));
     }
     return x;
   }
@@ -122,28 +126,29 @@ SL_DEVICE bool attend_row(const AttentionViews<typename How::Element>& views, co
   const typename How::Element* query = q.data + batch * q.stride(0) + head * q.stride(1) + index * q.stride(2);
   const typename How::Element* keys = k.data + batch * k.stride(0) + key_head * k.stride(1);
   const typename How::Element* values = v.data + batch * v.stride(0) + key_head * v.stride(1);
-  float o[kMost] = {}, top = -infinity(), sum = 0;
+  using Real = wide<typename How::Element>;
+  constexpr Real kSlope = Real(Score<How>::kWideSlope);
+  Real o[kMost] = {}, top = -infinity(), sum = 0;
   for (int key = 0; key < count; ++key) {
     if (!sees(key)) {
       continue;
     }
-    float logit = 0;
+    Real logit = 0;
     if constexpr (kScored) {
-      float dot = 0;
+      Real dot = 0;
       for (int d = lane; d < q.size(3); d += 32) {
-        dot += to_float(query[d * q.stride(3)]) * to_float(keys[key * k.stride(2) + d * k.stride(3)]);
+        dot += widen(query[d * q.stride(3)]) * widen(keys[key * k.stride(2) + d * k.stride(3)]);
       }
-      logit = Score<How>::scaled(reduce_lanes<1, 32>(dot, Sum())) + score.addend(key);
+      logit = Score<How>::scaled(reduce_lanes<1, 32>(dot, Sum())) + score.template addend<Real>(key);
     }
-    const float best = fmaxf(top, logit), offset = best == -infinity() ? 0 : best;
-    const float shrink = exp2f((top - offset) * Score<How>::kSlope),
-                weight = exp2f((logit - offset) * Score<How>::kSlope);
+    const Real best = larger(top, logit), offset = best == -infinity() ? Real(0) : best;
+    const Real shrink = exp2_of((top - offset) * kSlope), weight = exp2_of((logit - offset) * kSlope);
     top = best, sum = sum * shrink + weight;
 #pragma unroll
     for (int c = 0; c < kMost; ++c) {
       const int column = lane + 32 * c;
       if (column < out.size(3)) {
-        o[c] = o[c] * shrink + weight * to_float(values[key * v.stride(2) + column * v.stride(3)]);
+        o[c] = o[c] * shrink + weight * widen(values[key * v.stride(2) + column * v.stride(3)]);
       }
     }
   }

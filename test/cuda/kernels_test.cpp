@@ -2,6 +2,7 @@
 // say of registers and local memory.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
@@ -165,10 +166,51 @@ std::vector<CudaQuery> Contractions() {
   return queries;
 }
 
+// Sizes that lead to each form the tensor cores have: streams, splits, multicasts, ping-pong; batches and both orders
+// of the weight; prefill by each tile, decode with lengths and with two groups of rows.
+std::vector<CudaQuery> TensorCores() {
+  std::vector<CudaQuery> queries;
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 4096, 4096},
+                                {64, 4096, 14336},
+                                {256, 4096, 4096},
+                                {1024, 4096, 4096},
+                                {8192, 3072, 768},
+                                {300, 1000, 520}}) {
+    queries.push_back(Query("linear", {Operand(kBF16, {m, k}), Operand(kBF16, {n, k})}, {Operand(kBF16, {m, n})}));
+  }
+  queries.push_back(
+      Query("matmul", {Operand(kF16, {3, 200, 136}), Operand(kF16, {3, 136, 264})}, {Operand(kF16, {3, 200, 264})}));
+  queries.push_back(Query("matmul", {Operand(kBF16, {3, 200, 136}), Operand(kBF16, {3, 264, 136})},
+                          {Operand(kF32, {3, 200, 264})}, {Int("transpose_b", 1)}));
+  const auto attention = [&](int64_t s, int64_t t, int64_t d, std::vector<Attr> attrs) {
+    attrs.push_back(Int("causal", 1));
+    queries.push_back(Query(
+        "attention",
+        {Operand(kBF16, {2, 8, s, d}), Operand(kBF16, {2, 2, t, d}), Operand(kBF16, {2, 2, t, d}), {}, {}, {}, {}},
+        {Operand(kBF16, {2, 8, s, d})}, std::move(attrs)));
+    return &queries.back();
+  };
+  attention(16384, 16384, 128, {});
+  attention(8192, 8192, 64, {});
+  attention(1024, 1024, 256, {Int("window", 100), {"softcap", 30.0}});
+  attention(1024, 1024, 128, {})->ins[3] = Operand(kBF16, {1, 8, 1024, 1024});
+  attention(1024, 1024, 64, {Text("empty_rows", "either")})->ins[4] = Operand(DType::kBool, {2, 1024});
+  attention(1, 4096, 128, {Text("empty_rows", "scores")})->ins[5] = Operand(kI64, {2});
+  attention(4, 4096, 64, {})->ins[6] = Operand(kF32, {8});
+  queries.push_back(Query("linear_q4",
+                          {Operand(kBF16, {1, 4096}), Operand(DType::kU4, {4096, 4096}), Operand(kF16, {4096, 128}),
+                           Operand(DType::kU4, {4096, 128})},
+                          {Operand(kBF16, {1, 4096})}, {Int("block", 32)}));
+  queries.push_back(Query("linear_q8",
+                          {Operand(kF32, {16, 4096}), Operand(DType::kI8, {4096, 4096}), Operand(kF32, {4096, 32})},
+                          {Operand(kF32, {16, 4096})}, {Int("block", 128)}));
+  return queries;
+}
+
 TEST(CudaKernels, EveryFamilyCompilesWithoutSpills) {
   setenv("SLUICE_KERNEL_CACHE", "", 1);
   std::vector<CudaQuery> queries = Movement();
-  for (const std::vector<CudaQuery>& more : {Rows(), Indexed(), Codes(), Contractions()}) {
+  for (const std::vector<CudaQuery>& more : {Rows(), Indexed(), Codes(), Contractions(), TensorCores()}) {
     queries.insert(queries.end(), more.begin(), more.end());
   }
   std::vector<CudaSource> sources;

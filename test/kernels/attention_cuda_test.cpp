@@ -191,9 +191,9 @@ TEST(AttentionCuda, RefusalsNameTheProperty) {
   EXPECT_TRUE(Plans(query, why).empty());
   EXPECT_EQ(why, "bias of rank 2");
   query = Query(Fixed(8), Fixed(8));
-  query.ins[0].dtype = query.ins[1].dtype = query.ins[2].dtype = query.outs[0].dtype = DType::kF64;
+  query.ins[0].dtype = query.ins[1].dtype = query.ins[2].dtype = query.outs[0].dtype = DType::kI32;
   EXPECT_TRUE(Plans(query, why).empty());
-  EXPECT_EQ(why, "f64 operands");
+  EXPECT_EQ(why, "i32 operands");
   query = Query(Fixed(8), Fixed(8));
   query.ins[1].dims[1] = Varying(4);
   EXPECT_TRUE(Plans(query, why).empty());
