@@ -3,6 +3,7 @@
 
   python3 bench/kernels.py queries gemm.checks > q.json && build/bin/bench-kernel-texts q.json DIR 1     (no GPU)
   python3 bench/kernels.py check DIR gemm       every plan against float64, outputs poisoned, repeats compared bitwise
+  python3 bench/kernels.py race DIR gemm        the same 1,000 times, every wait followed by a random pause (SL_JITTER)
   python3 bench/kernels.py table DIR gemm       the chosen plans against the library, one interleaved run, ratios; JSON behind --json
   python3 bench/kernels.py sweep DIR gemm       every plan: what cost models are fitted to
 """
@@ -56,7 +57,7 @@ class Problem:
         return self.operands[-1]
 
 
-def check(folder, suite):
+def check(folder, suite, repeats=2):
     import torch
     import device
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -69,7 +70,7 @@ def check(folder, suite):
         for plan in plans:
             launch = device.Launch(modules, plan, problem.operands, problem.bounds)
             first = None
-            for _ in range(2):
+            for _ in range(repeats):
                 problem.guarded.fill_(float("nan"))
                 launch()
                 torch.cuda.synchronize()
@@ -141,10 +142,10 @@ def main():
     import device
     import time
     start = time.time()
-    complaints = device.compile_texts(folder, ROOT)
+    complaints = device.compile_texts(folder, ROOT, defines=["-DSL_JITTER"] if args[0] == "race" else [])
     print(f"compiled in {time.time() - start:.0f} s" + "".join(f"\n{c}" for c in complaints), flush=True)
-    if args[0] == "check":
-        return int(check(folder, suite) > 0)
+    if args[0] in ("check", "race"):
+        return int(check(folder, suite, 1000 if args[0] == "race" else 2) > 0)
     (table if args[0] == "table" else sweep)(folder, suite, out)
     return 0
 
