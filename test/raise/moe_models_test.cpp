@@ -60,14 +60,15 @@ TEST_P(RaisedMoe, OneOpALayer) {
   EXPECT_EQ(linears, model.linears);
 }
 
-// 4 linears of attention (5 of latent attention), 1 router, 3 of a shared or dense expert; 1 head.
+// 4 linears of attention (6 of latent attention, whose key's latent and rotated parts come packed), 1 router, 3 of a
+// shared or dense expert; 1 head.
 INSTANTIATE_TEST_SUITE_P(Shared, RaisedMoe,
                          testing::Values(MoeModel{"mixtral-tiny-dynamo", 2, 4, 2 * (4 + 1) + 1},
                                          MoeModel{"qwen3-moe-tiny-dynamo", 2, 6, 2 * (4 + 1) + 1},
                                          MoeModel{"qwen3-moe-tiny-optimum", 2, 6, 2 * (4 + 1) + 1},
                                          MoeModel{"olmoe-tiny-dynamo", 2, 4, 2 * (4 + 1) + 1},
-                                         MoeModel{"deepseek-v3-tiny-dynamo-nopast", 2, 8, 3 * (5 + 3) + 2 + 1},
-                                         MoeModel{"deepseek-v3-tiny-optimum", 2, 8, 3 * (5 + 3) + 2 + 1}),
+                                         MoeModel{"deepseek-v3-tiny-dynamo-nopast", 2, 8, 3 * (6 + 3) + 2 + 1},
+                                         MoeModel{"deepseek-v3-tiny-optimum", 2, 8, 3 * (6 + 3) + 2 + 1}),
                          [](const auto& info) {
                            std::string name = info.param.name;
                            std::replace(name.begin(), name.end(), '-', '_');
