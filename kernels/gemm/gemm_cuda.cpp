@@ -114,6 +114,7 @@ int64_t BoxRows(int64_t rows) {
 // How, as C++ the kernel template reads.
 std::string HowText(const GemmWhat& what, const std::vector<std::pair<std::string, int64_t>>& numbers) {
   std::vector<std::string> parts;
+  parts.reserve(numbers.size());
   for (const auto& [name, value] : numbers) {
     parts.push_back(absl::StrFormat("%s = %d", name, value));
   }

@@ -248,6 +248,7 @@ TEST(GemmCuda, EpiloguesGetTheirOperands) {
   EXPECT_NE(choice.kernel.text.find("sl::Arg<1> e0, sl::Arg<3> e1)"), std::string::npos) << choice.kernel.text;
   EXPECT_NE(choice.kernel.text.find("Epilogue(step, e0, e1)"), std::string::npos);
   std::vector<int> operands;
+  operands.reserve(choice.kernel.params.size());
   for (const CudaParam& param : choice.kernel.params) {
     operands.push_back(param.kind == CudaParam::Kind::kStep ? -1 : param.operand);
   }
