@@ -75,11 +75,15 @@ absl::Status Context::BindSizes(std::span<const Tensor> inputs) {
 }
 
 absl::Status Context::PrepareStates(std::span<const Tensor> inputs) {
+  if (engine_.states.empty()) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const MemoryPlan* plan, engine_.frames[0]->Plan());
   const std::vector<int64_t>& slots = engine_.sizes.slots();
   for (size_t s = 0; s < engine_.states.size(); ++s) {
     const StateDesc& desc = model_->program().states[s];
     StateBuffer& state = engine_.states[s];
-    const int64_t positions = std::max(slots[desc.length_before], slots[desc.length_after]);
+    const int64_t positions = plan->state_lengths[s];
     if (const Tensor& past = inputs[desc.input]; past.present()) {
       RETURN_IF_ERROR(state.CopyIn(past, positions));
       HeldOnHost(s);
@@ -213,6 +217,15 @@ absl::Status Context::TruncateStates(int64_t length) {
     }
   }
   return absl::OkStatus();
+}
+
+int64_t Context::state_capacity() const {
+  int64_t capacity = 0;
+  for (size_t s = 0; s < engine_.states.size(); ++s) {
+    const StateDesc& desc = model_->program().states[s];
+    capacity = desc.length_before == desc.length_after ? capacity : std::max(capacity, engine_.states[s].capacity());
+  }
+  return capacity;
 }
 
 int64_t Context::state_bytes() const {

@@ -50,6 +50,7 @@ class Context {
 
   // Positions the growing states hold (all hold the same number); 0 without states.
   int64_t state_length() const;
+  int64_t state_capacity() const;  // they have room for
   void ResetStates();
   // Forgets all positions from `length` on.  kOutOfRange when there are fewer.
   absl::Status TruncateStates(int64_t length);

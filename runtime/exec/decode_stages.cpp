@@ -120,6 +120,12 @@ class StageAssigner {
   void Monitored() {
     for (StageDesc& stage : function_.stages) {
       std::set<uint32_t> slots;
+      // Caches are planned with the arena: both grow at the same step.
+      if (&stage == &program_.functions.front().stages.front()) {
+        for (const StateDesc& state : program_.states) {
+          slots.insert({state.length_before, state.length_after});
+        }
+      }
       for (uint32_t b : stage.arena) {
         slots.insert(static_cast<uint32_t>(function_.buffers[b].bytes));
       }

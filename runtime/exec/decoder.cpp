@@ -7,7 +7,6 @@
 
 #include "runtime/base/half.h"
 #include "runtime/exec/copy.h"
-#include "runtime/exec/memory_plan.h"
 
 namespace sluice::exec {
 namespace {
@@ -123,8 +122,6 @@ absl::Status Decoder::Fill(size_t input, int64_t fed, int64_t past) {
   }
   SetDenseStrides(t);
   const int64_t n = t.elements();
-  // Grows where plans and caches do: between two such steps nothing is allocated.
-  bytes_[input].reserve(static_cast<size_t>(ByteSize(port.dtype, batch_ * RoundUpSize(width))));
   bytes_[input].resize(static_cast<size_t>(ByteSize(port.dtype, n)));
   t.data = bytes_[input].data();
   const bool written = Write(port.dtype, bytes_[input].data(), n, [&](int64_t i) -> int64_t {
@@ -178,7 +175,21 @@ absl::Status Decoder::Step(std::span<const int64_t> tokens) {
                                          "': no logits of [batch, …, vocabulary]");
   }
   length_ += count;
+  GrowInputs();
   return absl::OkStatus();
+}
+
+// Inputs get room for all positions that the caches have: a step allocates nothing but where those grow.
+void Decoder::GrowInputs() {
+  if (context_.state_capacity() <= capacity_) {
+    return;
+  }
+  capacity_ = context_.state_capacity();
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (RoleOf(context_.model().inputs()[i]) != Role::kOther) {
+      bytes_[i].reserve(static_cast<size_t>(ByteSize(inputs_[i].dtype, batch_ * capacity_)));
+    }
+  }
 }
 
 Decoder::Row Decoder::Logits(int64_t b) const {

@@ -46,10 +46,12 @@ class Decoder {
   Decoder(Context& context, int64_t batch) : context_(context), batch_(batch) {}
   absl::Status FindRoles();
   absl::Status Fill(size_t input, int64_t fed, int64_t past);
+  void GrowInputs();
 
   Context& context_;
   int64_t batch_;
   int64_t length_ = 0;
+  int64_t capacity_ = 0;  // positions that bytes_ have room for
   bool has_states_ = false;
   size_t logits_ = 0;
   std::vector<int64_t> history_;             // [length, batch], of a model without states

@@ -144,7 +144,7 @@ absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> 
   return engine_.observer != nullptr ? RunInstrs<true>() : RunInstrs<false>();
 }
 
-absl::Status Frame::EnterStage(size_t index) {
+absl::StatusOr<MemoryPlan*> Frame::PlanStage(size_t index) {
   const StageDesc& stage = function_.stages[index];
   StageMemory& memory = stages_[index];
   if (!stage.counted.empty()) {
@@ -160,6 +160,13 @@ absl::Status Frame::EnterStage(size_t index) {
     RETURN_IF_ERROR(memory.arena.Reserve(plan->arena_bytes));
     RETURN_IF_ERROR(memory.workspace.Reserve(plan->workspace_bytes));
   }
+  return plan;
+}
+
+absl::Status Frame::EnterStage(size_t index) {
+  const StageDesc& stage = function_.stages[index];
+  StageMemory& memory = stages_[index];
+  ASSIGN_OR_RETURN(MemoryPlan* const plan, PlanStage(index));
   if (plan != memory.placed) {
     for (size_t i = 0; i < stage.arena.size(); ++i) {
       roots_[stage.arena[i]] = {memory.arena.data() + plan->offsets[i], plan->bytes[i]};

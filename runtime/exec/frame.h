@@ -44,6 +44,9 @@ class Frame {
   // next run.  kInvalidArgument when memory is too small; errors of kernels name the ONNX node.
   absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<const Memory> outputs);
 
+  // The plan of the first stage for the engine's sizes, its memory reserved: what caches must have room for.
+  absl::StatusOr<const MemoryPlan*> Plan() { return PlanStage(0); }
+
   // Where output i is after Run: in the caller's memory when it was used, elsewhere otherwise.  Strided for a state.
   kernels::Tensor Output(size_t i) const;
 
@@ -66,6 +69,7 @@ class Frame {
     Block arena, workspace;
   };
 
+  absl::StatusOr<MemoryPlan*> PlanStage(size_t stage);
   absl::Status EnterStage(size_t stage);
   absl::Status PlaceOutputs(const StageDesc& stage);
   template <bool kObserved>

@@ -158,6 +158,11 @@ absl::StatusOr<std::unique_ptr<MemoryPlan>> MakePlan(const Program& program, con
   for (uint32_t slot : stage.monitored) {
     memory->planned.push_back(slots[slot]);
   }
+  if (&function == &program.main() && stage_index == 0) {
+    for (const StateDesc& state : program.states) {
+      memory->state_lengths.push_back(std::max(slots[state.length_before], slots[state.length_after]));
+    }
+  }
   std::vector<plan::PackBuffer> problem;
   int64_t total = 0;
   for (uint32_t b : stage.arena) {

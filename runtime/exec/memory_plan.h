@@ -33,8 +33,9 @@ struct MemoryPlan {
   int64_t lower_bound = 0;
   int64_t workspace_bytes = 0;
   int64_t device_workspace = 0;
-  std::vector<int64_t> bound;  // every slot, of a function that runs on a GPU: what graphs are built for
-  uint64_t serial = 0;         // number in its cache, never used twice
+  std::vector<int64_t> bound;          // every slot, of a function that runs on a GPU: what graphs are built for
+  uint64_t serial = 0;                 // number in its cache, never used twice
+  std::vector<int64_t> state_lengths;  // of @main's first stage, one a state: positions it serves up to
   uint64_t last_used = 0;
   const fb::BucketPlan* bucket = nullptr;
 

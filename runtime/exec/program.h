@@ -98,7 +98,7 @@ struct StageDesc {
   std::vector<uint32_t> outputs;    // Output buffers it places
   std::vector<uint32_t> counted;    // Counted symbols that get their bounds here
   std::vector<uint32_t> workspace;  // launches with a workspace
-  std::vector<uint32_t> monitored;  // slots a plan must cover
+  std::vector<uint32_t> monitored;  // slots a plan must cover; of @main's first stage also the caches' lengths
 };
 
 // Neighbouring instructions that run on the GPU: one CUDA graph.
