@@ -84,17 +84,25 @@ void RunCase(const std::string& label, const Dims& dims, bool branch, TargetRunn
 
 void RunSizes(const std::string& name, const std::vector<Tensors>& sets, TargetRunner& target, Runner& reference,
               bool coarse, Tally& tally) {
+  const exec::Model& model = target.model();
   const Dims base = BaseSizes(sets, target);
+  Dims ones = base;
+  for (auto& [dim, size] : ones) {
+    size = 1;
+  }
   for (const bool branch : {true, false}) {
-    if (!branch && !HasBranch(target.model())) {
+    if (base.empty() || (!branch && !HasBranch(model))) {
       continue;
     }
+    const auto run = [&](const std::string& what, const Dims& dims) {
+      RunCase(absl::StrCat(name, "/", what, branch ? "" : ",branch=0"), dims, branch, target, reference, coarse, tally);
+    };
     for (const auto& [dim, usual] : base) {
       for (const int64_t size : kOneOddNone) {
-        RunCase(absl::StrCat(name, "/", dim, "=", size, branch ? "" : ",branch=0"),
-                VarySize(base, dim, size, target.model()), branch, target, reference, coarse, tally);
+        run(absl::StrCat(dim, "=", size), VarySize(base, dim, size, model));
       }
     }
+    run("all=1", VarySize(ones, ones.begin()->first, 1, model));
   }
 }
 

@@ -11,8 +11,8 @@
 namespace sluice::conformance {
 
 // Runs `target` and `reference` with each free dimension at 1, at an odd size and at 0, the others at the greatest size
-// they have in `sets` (inputs of data sets), on inputs made up by role.  A size that both refuse counts as passed;
-// the tally's names are `NAME/DIM=SIZE`.
+// they have in `sets` (inputs of data sets), and with all at 1, on inputs made up by role.  A size that both refuse
+// counts as passed; the tally's names are `NAME/DIM=SIZE`.
 void RunSizes(const std::string& name, const std::vector<Tensors>& sets, TargetRunner& target, Runner& reference,
               bool coarse, Tally& tally);
 
