@@ -83,7 +83,8 @@ struct CudaParam {
   int operand = 0;  // number in ins, then outs (an absent one keeps its number and gets a null Arg)
   // kTensorMap: the dimensions of the map, outermost first, each a run [first, last] of the operand's dimensions that
   // are walked as one ({0, 1} of [batch, seq, k] gives rows); the last is the innermost and dense.  Its sizes are those
-  // of the plan's bound: elements between the actual size and the bound hold anything, and are in bounds.
+  // of the plan's bound: elements between the actual size and the bound hold anything, and are in bounds.  Its strides
+  // are this run's: where they follow from sizes that vary, each value costs a graph of its own.
   std::vector<std::array<int, 2>> dims = {};
   std::vector<int64_t> box = {};  // elements, outermost first; at most 256 each
   int swizzle = 0;                // bytes: 0, 32, 64, 128

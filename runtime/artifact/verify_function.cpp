@@ -218,6 +218,9 @@ class FunctionVerifier {
         !AreSlots(List(instr.params()))) {
       return Bad("instrs[%d]: a kernel on a GPU needs three slots of blocks, and slots for workspace and params", at);
     }
+    if (!List(instr.counts()).empty()) {
+      return Bad("instrs[%d]: a kernel on a GPU writes no sizes", at);
+    }
     const int64_t ins = List(instr.ins()).size();
     const int64_t operands = ins + List(instr.outs()).size();
     for (const fb::CudaParam* p : List(kernel.params())) {

@@ -114,6 +114,10 @@ absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> o
   }
   const absl::Status status = RunPrepared(inputs, outputs);
   engine_.cancelled.store(false, std::memory_order_relaxed);
+  if (engine_.device != nullptr && absl::IsInternal(status) && !engine_.device->launch_by_launch) {
+    return absl::InternalError(
+        absl::StrCat(std::string(status.message()), " (SLUICE_SYNC=1 names the kernel and its nodes)"));
+  }
   return status;
 }
 

@@ -65,6 +65,7 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
     }
   }
   NumberViews();
+  FindMapStrides();
 }
 
 DeviceFrame::~DeviceFrame() {
@@ -240,6 +241,9 @@ absl::Status DeviceFrame::RunSegment(size_t index) {
     std::vector<uint64_t> key = {device_.generation};
     for (const Stage& stage : stages_) {
       key.push_back(stage.plan == nullptr ? 0 : stage.plan->serial);
+    }
+    for (const auto& [view, dim] : map_strides_[index]) {
+      key.push_back(static_cast<uint64_t>(tensors_[view].strides[dim]));
     }
     std::list<Graph>& graphs = graphs_[index];
     auto graph = std::find_if(graphs.begin(), graphs.end(), [&](const Graph& g) { return g.key == key; });

@@ -106,6 +106,7 @@ class DeviceFrame {
   int64_t StrideNumber(uint32_t view, int dim);
   int64_t Number(uint32_t slot) const;
   int64_t Derive(uint32_t view, int dim);
+  void FindMapStrides();
   absl::StatusOr<Launch> Prepare(const InstrDesc& instr);
   absl::Status AddParam(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);
   absl::Status AddTensorMap(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);
@@ -127,6 +128,9 @@ class DeviceFrame {
   std::map<std::vector<uint32_t>, int64_t> dense_strides_;  // sizes whose product it is → number
   std::vector<int64_t> offsets_;                            // one a view: number
   std::vector<std::array<int64_t, kernels::kMaxRank>> strides_;
+  // Of each segment: strides of tensor maps that are no constants (a cache's, or behind a size that varies).  A map
+  // holds them, so a graph is for one value of each.
+  std::vector<std::vector<Derived>> map_strides_;
   std::vector<int64_t> step_;  // what the device has
   cuda::PinnedBlock staged_;
   cuda::DeviceBlock block_;

@@ -84,6 +84,24 @@ void DeviceFrame::NumberViews() {
   }
 }
 
+void DeviceFrame::FindMapStrides() {
+  map_strides_.resize(function_.segments.size());
+  for (size_t s = 0; s < function_.segments.size(); ++s) {
+    for (uint32_t i = function_.segments[s].begin; i < function_.segments[s].end; ++i) {
+      const InstrDesc& instr = function_.instrs[i];
+      for (const fb::CudaParam* param : artifact::List(instr.cuda->params())) {
+        const uint32_t v = instr.ins + param->operand();
+        const auto runs = artifact::List(param->runs());
+        for (int64_t d = 1; param->kind() == fb::CudaParamKind::TensorMap && d < runs.size(); d += 2) {
+          if (strides_[v][runs[d]] < 0) {
+            map_strides_[s].push_back({v, runs[d]});
+          }
+        }
+      }
+    }
+  }
+}
+
 absl::Status DeviceFrame::At(const InstrDesc& instr, const absl::Status& status) const {
   std::string nodes;
   for (const std::string& node : instr.nodes) {
@@ -119,9 +137,6 @@ absl::Status DeviceFrame::AddTensorMap(const InstrDesc& instr, const fb::CudaPar
       sizes[i] *= static_cast<uint64_t>(std::max<int64_t>(1, bound[view.sizes[d]]));
     }
     const int64_t stride = strides_[v][last] >= 0 ? strides_[v][last] : tensors_[v].strides[last];
-    if (strides_[v][last] < 0 && function_.buffers[view.buffer].kind != BufferKind::kState) {
-      return absl::InvalidArgumentError("a tensor map's stride is no constant (compile the model again)");
-    }
     strides[i] = static_cast<uint64_t>(stride * BitWidth(view.dtype) / 8);
     box[i] = param.box()->Get(static_cast<uint32_t>(rank - 1 - i));
   }

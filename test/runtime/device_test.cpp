@@ -121,6 +121,12 @@ TEST(Device, WrongTablesAreRefused) {
   EXPECT_THAT(refusal([](P&, K& k, I&) { k.block = 2000; }), HasSubstr("kernels[0] ('twice')"));
   EXPECT_THAT(refusal([](P&, K&, I& i) { i.blocks.pop_back(); }), HasSubstr("three slots"));
   EXPECT_THAT(refusal([](P&, K&, I& i) { i.workspace = 1000; }), HasSubstr("slots for workspace"));
+  EXPECT_THAT(refusal([](P& p, K&, I& i) {
+                p.symbols[0]->kind = fb::SymbolKind::Counted;
+                p.symbols[0]->bound = 0;
+                i.counts = {0};
+              }),
+              HasSubstr("writes no sizes"));
   EXPECT_THAT(refusal([](P& p, K&, I&) { p.compute_capability = 0; }), HasSubstr("breaks its format"));
   const auto map = [&](std::vector<uint8_t> runs, std::vector<uint32_t> box) {
     return refusal([&](P&, K& k, I&) {
