@@ -166,6 +166,7 @@ struct Options {
   bool refuse_native = false;  // refuse artifacts that hold machine code
   bool skip_checksums = false;
   std::string weights;  // stripped artifacts: a model file, "random" or "random:SEED"
+  std::string device;   // "cpu" or "cuda:N"; empty: what the artifact is for, cuda:0
 };
 
 struct Generation {
@@ -287,6 +288,7 @@ class Model {
     o.refuse_native = options.refuse_native ? 1 : 0;
     o.skip_checksums = options.skip_checksums ? 1 : 0;
     o.weights = options.weights.empty() ? nullptr : options.weights.c_str();
+    o.device = options.device.empty() ? nullptr : options.device.c_str();
     return o;
   }
   std::vector<Port> Ports(int count, sluice_status (*get)(const sluice_model*, int, sluice_port*)) const {

@@ -140,6 +140,7 @@ sluice_status Load(absl::StatusOr<std::shared_ptr<const sluice::artifact::Artifa
       Model::Load(*std::move(artifact), {.threads = o.threads,
                                          .native = o.refuse_native == 0,
                                          .weights = o.weights == nullptr ? "" : o.weights,
+                                         .device = o.device == nullptr ? "" : o.device,
                                          .verify = o.skip_checksums == 0});
   if (!loaded.ok()) {
     return Report(loaded.status());

@@ -81,6 +81,7 @@ typedef struct sluice_options {
   int refuse_native;   /* 1: refuse artifacts that hold machine code */
   int skip_checksums;  /* 1: do not compare the weights' checksums */
   const char* weights; /* stripped artifacts: a model file, "random" or "random:SEED"; NULL: none */
+  const char* device;  /* "cpu" or "cuda:N"; NULL: what the artifact is for, cuda:0 */
 } sluice_options;
 
 /* Loads an artifact.  `options` may be NULL. */

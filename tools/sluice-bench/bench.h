@@ -25,7 +25,7 @@ struct BenchOptions {
   int64_t warmup = 3;
   int64_t threads = 0;
   std::string weights;
-  std::string device = "cpu";
+  std::string device;
   bool kernels = false;
   bool decode = false;
   bool json = false;

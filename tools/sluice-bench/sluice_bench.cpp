@@ -17,7 +17,7 @@ void Declare(Flags& flags, BenchOptions& o) {
   flags.Int(&o.warmup, 0, "warmup", "N", "runs before them");
   flags.Int(&o.threads, 0, "threads", "N", "threads; 0: as many as the process may use");
   flags.String(&o.weights, 0, "weights", "MODEL.onnx|random[:SEED]", "weights of a stripped artifact");
-  flags.String(&o.device, 0, "device", "cpu|cuda:N", "where to run");
+  flags.String(&o.device, 0, "device", "cpu|cuda:N", "where to run; default: what the artifact is for");
   flags.Switch(&o.kernels, 0, "kernels", "one row a launch: time, GB/s, TFLOP/s, share of the roofline");
   flags.Switch(&o.decode, 0, "decode", "time prefill and decode of a decoder");
   flags.String(&o.batch, 0, "batch", "1,8,32", "--decode: sequences at a time");
@@ -28,14 +28,14 @@ void Declare(Flags& flags, BenchOptions& o) {
 }
 
 absl::Status Run(const BenchOptions& o) {
-  if (o.device != "cpu") {
-    return absl::UnavailableError("--device: '" + o.device + "': this build has no CUDA (use --device cpu)");
-  }
   ASSIGN_OR_RETURN(auto artifact, artifact::Artifact::Open(o.artifact));
-  ASSIGN_OR_RETURN(auto model, exec::Model::Load(std::move(artifact),
-                                                 {.threads = static_cast<int>(o.threads), .weights = o.weights}));
+  ASSIGN_OR_RETURN(auto model, exec::Model::Load(
+                                   std::move(artifact),
+                                   {.threads = static_cast<int>(o.threads), .weights = o.weights, .device = o.device}));
   JsonWriter json;
-  json.BeginObject().Field("device", absl::StrFormat("cpu, %d threads", model->pool().threads()));
+  json.BeginObject().Field("device", model->device() != nullptr
+                                         ? model->device()->device().name()
+                                         : absl::StrFormat("cpu, %d threads", model->pool().threads()));
   RETURN_IF_ERROR(o.decode ? BenchDecode(o, model, o.json ? &json : nullptr)
                            : BenchRuns(o, model, o.json ? &json : nullptr));
   json.EndObject();
