@@ -97,20 +97,20 @@ TEST_F(Diffs, ListsEveryNodeOfAWrongKernelInTheirOrder) {
   EXPECT_THAT(nodes, testing::ElementsAre("MatMul_0", "MatMul_1", "MatMul_2"));
 }
 
-// Linears of one input are one launch; its parts are told apart.
+// Linears of one input are one launch; its parts are told apart.  (Smaller weights would be constants.)
 TEST_F(Diffs, NamesThePartOfAMergedKernel) {
-  onnx::ModelProto model = test::OnnxModel(R"(g (float[n, 8] x) => (float[n, 16] y) {
+  onnx::ModelProto model = test::OnnxModel(R"(g (float[n, 8] x) => (float[n, 48] y) {
     a = MatMul(x, w0)
     b = MatMul(x, w1)
     t = Tanh(a)
     y = Mul(t, b)
   })");
   for (const char* name : {"w0", "w1"}) {
-    std::vector<float> values(128);
-    for (int i = 0; i < 128; ++i) {
+    std::vector<float> values(384);
+    for (int i = 0; i < 384; ++i) {
       values[i] = static_cast<float>((i * 29 + name[1]) % 19 - 9) / 8;
     }
-    test::AddWeight(model, name, {8, 16}, values);
+    test::AddWeight(model, name, {8, 48}, values);
   }
   WriteText("model.onnx", model.SerializeAsString());
   static const kernels::CpuKernel* real = kernels::FindCpuKernel(kLinear);
@@ -119,7 +119,7 @@ TEST_F(Diffs, NamesThePartOfAMergedKernel) {
     const absl::Status status = real->run(args);
     const kernels::Tensor& out = args.outs[0];
     for (int64_t row = 0; row < out.sizes[0]; ++row) {
-      for (int64_t column = 16; column < out.sizes[1]; ++column) {
+      for (int64_t column = 48; column < out.sizes[1]; ++column) {
         out.as<float>()[row * out.strides[0] + column] += 1;
       }
     }
@@ -133,7 +133,7 @@ TEST_F(Diffs, NamesThePartOfAMergedKernel) {
   EXPECT_EQ(report->unmatched, 0);
   ASSERT_EQ(report->rows.size(), 1u);
   EXPECT_EQ(report->rows[0].node, "MatMul_1");
-  EXPECT_EQ(report->rows[0].sizes, (std::vector<int64_t>{3, 16}));
+  EXPECT_EQ(report->rows[0].sizes, (std::vector<int64_t>{3, 48}));
 }
 
 TEST_F(Diffs, TheUsersBoundCounts) {

@@ -101,12 +101,12 @@ absl::Status Differ::Import() {
   if (!imported_) {
     return errors.Status(options_.model + ": cannot be imported");
   }
-  imported_places_ = NumberOps(*imported_);
+  imported_places_ = NumberOps(*imported_, Numbering::kImported);
   mlir::sluice::fuse::setTarget(*imported_, target_);
   raised_ = imported_->clone();
   RETURN_IF_ERROR(WithPlaces(RunPhases(*raised_, Phase::kRaise, Phase::kShard), imported_places_));
   options_.after_raise(*raised_);
-  places_ = NumberOps(*raised_);
+  places_ = NumberOps(*raised_, Numbering::kLowered);
   precision_ = PrecisionOf(*raised_);
   return absl::OkStatus();
 }

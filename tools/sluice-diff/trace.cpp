@@ -10,15 +10,20 @@
 namespace sluice::diff {
 namespace {
 
-constexpr std::string_view kPrefix = "sluice-diff#";
-constexpr size_t kMaxNames = 3;  // of an op that was raised from many nodes
+constexpr std::string_view kPrefix = "sluice-diff";  // then the numbering, then the number
+constexpr size_t kMaxNames = 3;                      // of an op that was raised from many nodes
+
+bool IsOf(std::string_view name, Numbering numbering) {
+  return name.starts_with(kPrefix) && name.size() > kPrefix.size() &&
+         name[kPrefix.size()] == static_cast<char>(numbering);
+}
 
 std::optional<int> Parse(std::string_view name) {
   int number = 0;
-  if (!name.starts_with(kPrefix)) {
+  if (!IsOf(name, Numbering::kImported) && !IsOf(name, Numbering::kLowered)) {
     return std::nullopt;
   }
-  const auto [end, error] = std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), number);
+  const auto [end, error] = std::from_chars(name.data() + kPrefix.size() + 1, name.data() + name.size(), number);
   return error == std::errc() ? std::optional<int>(number) : std::nullopt;
 }
 
@@ -32,13 +37,13 @@ std::string Joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::vector<std::string> NumberOps(mlir::ModuleOp module) {
+std::vector<std::string> NumberOps(mlir::ModuleOp module, Numbering numbering) {
   std::vector<std::string> places;
   module.walk([&](mlir::Operation* op) {
     if (op->getNumResults() == 0) {
       return;
     }
-    const std::string name = std::string(kPrefix) + std::to_string(places.size());
+    const std::string name = std::string(kPrefix) + static_cast<char>(numbering) + std::to_string(places.size());
     places.push_back(Joined(OnnxNodes(mlir::sluice::codegen::nodeNames(op->getLoc()))));
     op->setLoc(mlir::NameLoc::get(mlir::StringAttr::get(op->getContext(), name), op->getLoc()));
   });
@@ -57,7 +62,7 @@ std::optional<int> NumberOf(const std::vector<std::string>& nodes) {
 std::vector<int> NumbersOf(const std::vector<std::string>& nodes) {
   std::vector<int> numbers;
   for (const std::string& node : nodes) {
-    if (const std::optional<int> number = Parse(node)) {
+    if (const std::optional<int> number = Parse(node); number && IsOf(node, Numbering::kLowered)) {
       numbers.push_back(*number);
     }
   }
@@ -67,9 +72,13 @@ std::vector<int> NumbersOf(const std::vector<std::string>& nodes) {
 absl::Status WithPlaces(const absl::Status& status, const std::vector<std::string>& places) {
   std::string text(status.message());
   for (size_t at = text.find(kPrefix); at != std::string::npos; at = text.find(kPrefix, at)) {
-    const size_t end = std::min(text.find_first_not_of("0123456789", at + kPrefix.size()), text.size());
+    const size_t end = std::min(text.find_first_not_of("0123456789", at + kPrefix.size() + 1), text.size());
     const std::optional<int> number = Parse(std::string_view(text).substr(at, end - at));
     const std::string place = number && static_cast<size_t>(*number) < places.size() ? places[*number] : "";
+    if (!number) {
+      at += kPrefix.size();  // the tool's own name
+      continue;
+    }
     text.replace(at, end - at, place);
     at += place.size();
   }

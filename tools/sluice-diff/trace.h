@@ -19,12 +19,14 @@ namespace sluice::diff {
 
 using mlir::sluice::reference::RefTensor;
 
+// An op made from imported ones keeps their numbers below its own.
+enum class Numbering : char { kImported = '@', kLowered = '#' };
 // Numbers every op; element N is the place of op N for people, its ONNX nodes.
-std::vector<std::string> NumberOps(mlir::ModuleOp module);
+std::vector<std::string> NumberOps(mlir::ModuleOp module, Numbering numbering);
 // The outermost number of an op's location, or of a launch's nodes; none for what no numbered op made.
 std::optional<int> NumberOf(mlir::Location loc);
 std::optional<int> NumberOf(const std::vector<std::string>& nodes);
-// All of a launch's numbers, in their order.
+// All of a launch's numbers of kLowered ops, in their order.
 std::vector<int> NumbersOf(const std::vector<std::string>& nodes);
 // A message in which the numbers are the places they stand for.
 absl::Status WithPlaces(const absl::Status& status, const std::vector<std::string>& places);
