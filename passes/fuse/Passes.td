@@ -59,6 +59,16 @@ def PrintKernelsPass : Pass<"sluice-print-kernels", "::mlir::ModuleOp"> {
   }];
 }
 
+def FuseEpiloguesPass : Pass<"sluice-fuse-epilogues", "::mlir::ModuleOp"> {
+  let summary = "Moves element-wise kernels into the GPU kernel whose result they finish.";
+  let description = [{
+    Input: `exec.dispatch @ew_0(%s, %bias)` where `%s` is the result of `@linear` and nobody else reads it. Output:
+    `exec.dispatch @linear_0(%x, %w, %bias)`, whose text holds the body as a functor over value, row and column.
+
+    Leaves alone kernels that read at strides that are not constant, and producers whose family takes no epilogue.
+  }];
+}
+
 def OutlineWeightsPass : Pass<"sluice-outline-weights", "::mlir::ModuleOp"> {
   let summary = "Moves each weight expression into an exec.weight with the one layout all its users read.";
   let description = [{

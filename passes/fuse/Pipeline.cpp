@@ -16,6 +16,7 @@ void buildFusePipeline(OpPassManager& pm) {
   pm.addPass(createFormKernelsPass());
   pm.addPass(createSelectKernelsPass());
   pm.addPass(createPrintKernelsPass());
+  pm.addPass(createFuseEpiloguesPass());
 
   //--- Weights last: their layouts depend on which kernels read them.
   pm.addPass(createCSEPass());

@@ -1,0 +1,62 @@
+// RUN: sluice-opt %s -sluice-print-kernels -sluice-fuse-epilogues | FileCheck %s
+
+#rows = affine_map<(i, j) -> (i, j)>
+#columns = affine_map<(i, j) -> (j)>
+
+module attributes {exec.target = "cuda-sm90a"} {
+  // The functor reads the bias at its column and the residual at row and column; nothing else remains of the kernels.
+  // CHECK: exec.kernel @linear_0 library "linear" cuda
+  // CHECK-SAME: struct Epilogue
+  // CHECK-SAME: const float* x0;
+  // CHECK-SAME: const float* x1;
+  // CHECK-SAME: const float e0 = sl::narrow<float>(value);
+  // CHECK-SAME: const float e1 = static_cast<float>(x0[i0 * 0 + i1 * 1]);
+  // CHECK-SAME: const float e2 = static_cast<float>(x1[i0 * 64 + i1 * 1]);
+  // CHECK-NOT: exec.kernel @finish
+  exec.kernel @linear library "linear" cuda {
+      aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
+      grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
+      strided_ins = 0 : i64, strided_outs = 0 : i64, text = "", workspace = "0"}
+  exec.kernel @finish generated dims [["p0", "64"], ["64"], ["p0", "64"], ["p0", "64"]] grid "p0" {
+  ^bb0(%s: tensor<?x64xf32>, %b: tensor<64xf32>, %r: tensor<?x64xf32>, %y: tensor<?x64xf32>):
+    %0 = linalg.generic {indexing_maps = [#rows, #columns, #rows, #rows], iterator_types = ["parallel", "parallel"]}
+        ins(%s, %b, %r : tensor<?x64xf32>, tensor<64xf32>, tensor<?x64xf32>) outs(%y : tensor<?x64xf32>) {
+    ^bb0(%a: f32, %c: f32, %d: f32, %out: f32):
+      %1 = arith.addf %a, %c : f32
+      %2 = arith.addf %1, %d : f32
+      linalg.yield %2 : f32
+    } -> tensor<?x64xf32>
+    exec.yield %0 : tensor<?x64xf32>
+  }
+
+  // CHECK-LABEL: func.func @fuses
+  // CHECK: exec.dispatch @linear_0(%arg0, %arg1, %arg2, %arg3)
+  // CHECK-NOT: exec.dispatch
+  func.func @fuses(%x: tensor<?x32xf32> {nn.dims = ["n", "32"]}, %w: tensor<64x32xf32>, %b: tensor<64xf32>,
+                   %r: tensor<?x64xf32> {nn.dims = ["n", "64"]}) -> tensor<?x64xf32> {
+    %s = exec.dispatch @linear(%x, %w) sizes [["n", "64"]] : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
+    %y = exec.dispatch @finish(%s, %b, %r) sizes [["n", "64"]] params ["n"]
+        : (tensor<?x64xf32>, tensor<64xf32>, tensor<?x64xf32>) -> tensor<?x64xf32>
+    return %y : tensor<?x64xf32>
+  }
+
+  // Somebody else reads the sum.
+  // CHECK-LABEL: func.func @stays
+  // CHECK: exec.dispatch @linear(
+  // CHECK: exec.dispatch @keep(
+  exec.kernel @keep generated dims [["p0"], ["p0"]] grid "p0" {
+  ^bb0(%s: tensor<?xf32>, %y: tensor<?xf32>):
+    %0 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+        ins(%s : tensor<?xf32>) outs(%y : tensor<?xf32>) {
+    ^bb0(%a: f32, %out: f32):
+      %1 = math.exp %a : f32
+      linalg.yield %1 : f32
+    } -> tensor<?xf32>
+    exec.yield %0 : tensor<?xf32>
+  }
+  func.func @stays(%x: tensor<?x32xf32> {nn.dims = ["n", "32"]}, %w: tensor<64x32xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+    %s = exec.dispatch @linear(%x, %w) sizes [["n", "64"]] : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
+    %y = exec.dispatch @keep(%s) sizes [["n", "64"]] params ["64 * n"] : (tensor<?x64xf32>) -> tensor<?x64xf32>
+    return %s, %y : tensor<?x64xf32>, tensor<?x64xf32>
+  }
+}
