@@ -92,24 +92,34 @@ void LaunchChecker::OnLaunch(const exec::FunctionDesc& function, const exec::Ins
     ++unmatched_;
     return;
   }
-  const size_t time = times_[*op]++;
+  const size_t time = times_[*op];
   if (time >= known->second.times.size()) {
     diverged_ = true;
     return Note(*op, instr, outs[0], {.why = absl::StrFormat("runs more often than the reference's %d times", time)});
   }
-  const std::vector<RefTensor>& want = known->second.times[time];
-  std::vector<Piece> pieces;
-  for (size_t i = 0; i < outs.size(); ++i) {
-    pieces.push_back({*op, &want[i], Sized(function, instr, i, outs[i])});
+  const std::vector<Piece> pieces = PiecesOf(function, instr, outs, *op, time);
+  if (pieces.empty()) {
+    ++unmatched_;
+    return;
   }
-  if (outs.size() == 1 && SizesOf(pieces[0].view) != want[0].sizes) {
-    if (std::vector<Piece> beside = SideBySide(instr, pieces[0].view, time); !beside.empty()) {
-      pieces = std::move(beside);
-    }
-  }
+  ++times_[*op];
   for (const Piece& piece : pieces) {
     Check(instr, piece);
   }
+}
+
+// The values in a launch's results; none when it writes something else, on the way to the op's value.
+std::vector<LaunchChecker::Piece> LaunchChecker::PiecesOf(const exec::FunctionDesc& function,
+                                                          const exec::InstrDesc& instr, std::span<const Tensor> outs,
+                                                          int op, size_t time) const {
+  const std::vector<RefTensor>& want = trace_.ops.at(op).times[time];
+  std::vector<Piece> pieces;
+  bool fits = outs.size() <= want.size();
+  for (size_t i = 0; i < outs.size() && fits; ++i) {
+    pieces.push_back({op, &want[i], Sized(function, instr, i, outs[i])});
+    fits = instr.counts_any || SizesOf(pieces[i].view) == want[i].sizes;  // a count may be wrong
+  }
+  return fits ? pieces : outs.size() == 1 ? SideBySide(instr, outs[0], time) : std::vector<Piece>();
 }
 
 // One launch may give the values of several ops in one tensor: linears of one input are merged.

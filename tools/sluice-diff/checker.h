@@ -47,6 +47,8 @@ class LaunchChecker : public exec::LaunchObserver {
     kernels::Tensor view;
   };
   void Check(const exec::InstrDesc& instr, const Piece& piece);
+  std::vector<Piece> PiecesOf(const exec::FunctionDesc& function, const exec::InstrDesc& instr,
+                              std::span<const kernels::Tensor> outs, int op, size_t time) const;
   std::vector<Piece> SideBySide(const exec::InstrDesc& instr, const kernels::Tensor& out, size_t time) const;
   void CheckCopy(const exec::InstrDesc& instr, const kernels::Tensor& in, const kernels::Tensor& out);
   kernels::Tensor Sized(const exec::FunctionDesc& function, const exec::InstrDesc& instr, size_t out,
