@@ -39,7 +39,11 @@ class Frame {
   // Null for an absent optional operand.
   const RefTensor* maybe(Value value) const { return value ? values.at(value).get() : nullptr; }
   void set(Value result, RefTensor tensor) { values[result] = std::make_shared<RefTensor>(std::move(tensor)); }
-  void share(Value result, Value source) { values[result] = values.at(source); }
+  // Held before `result` gets its place: making one may move the map, and the source's place with it.
+  void share(Value result, Value source) {
+    std::shared_ptr<RefTensor> held = values.at(source);
+    values[result] = std::move(held);
+  }
   // The value of a size expression under the symbols bound so far; emits on `op` when one is unbound.
   FailureOr<int64_t> size(Operation* op, StringRef expr) const;
   FailureOr<std::vector<int64_t>> sizes(Operation* op, ArrayAttr exprs) const;
