@@ -1,0 +1,147 @@
+// attention_decode.cuh: what a CTA holds, the line of tiles, how it is cut into runs, and the thread that streams a run.
+#pragma once
+#include "kernels/attention/attention_score.cuh"
+#include "kernels/device/tma.cuh"
+
+namespace sl {
+
+template <class How_>
+struct DecodePlan : How_ {
+  using How = How_;
+  using typename How_::Element;
+  static constexpr int kDim = How_::kDim, kPanels = kDim / 64, kRows8 = How_::kRows8, kRows = 8 * kRows8, kKeys = 64;
+  static constexpr int kStages = How_::kStages, kWarps = How_::kWarps, kThreads = 32 * (kWarps + 1);
+  static constexpr int kPanelBytes = kKeys * 128, kTileBytes = kPanels * kPanelBytes;
+  static constexpr int kPartFloats = kRows * (kDim + 2);  // accumulators, then (max, sum) of each row
+  static_assert(kStages % kWarps == 0, "a stage must have one owner");
+};
+
+template <class P>
+struct DecodeShared {
+  alignas(1024) uint8_t kv[P::kStages][2][P::kTileBytes];  // K, V
+  float o[P::kWarps][P::kRows][P::kDim + 4];               // + 4: no bank conflicts
+  float max[P::kWarps][P::kRows], sum[P::kWarps][P::kRows];
+  uint64_t full[P::kStages], empty[P::kStages];
+  int before[P::kLengths ? P::kBatch + 1 : 1];  // tiles of a key head of the sequences before each
+  int last;
+};
+
+// The tiles of the sequences, per key head.  Every sequence has at least one, so that its result is written.
+template <class P>
+struct TileLine {
+  using How = typename P::How;
+  const DecodeShared<P>& sm;
+  const AttentionSizes& sizes;
+  const AttentionExtras<How>& extras;
+
+  SL_DEVICE int first_tile(int batch) const {
+    const Sequence<How> sequence(extras, sizes, batch);
+    return max(0, min(sequence.any(sequence.first_query, sequence.count).begin, sequence.count - 1)) / P::kKeys;
+  }
+  SL_DEVICE int tiles(int batch) const {
+    return max(1, ceil_div(Sequence<How>(extras, sizes, batch).count, P::kKeys) - first_tile(batch));
+  }
+  SL_DEVICE int before(int batch) const { return P::kLengths ? sm.before[batch] : batch * tiles(0); }
+  // The sequence in which tile `tile` of the line lies.
+  SL_DEVICE int at(int64_t tile) const {
+    if constexpr (!P::kLengths) {
+      return int(tile / (int64_t(tiles(0)) * sizes.g));
+    }
+    int low = 0, high = sizes.b;
+    while (high - low > 1) {
+      const int middle = (low + high) / 2;
+      if (int64_t(before(middle)) * sizes.g <= tile) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+};
+
+// Sums the tiles of all sequences into sm.before; one warp.
+template <class P>
+SL_DEVICE void sum_tiles(DecodeShared<P>& sm, const TileLine<P>& line) {
+  const int lane = threadIdx.x % 32;
+  int base = 0;
+  for (int b0 = 0; b0 < line.sizes.b; b0 += 32) {
+    int sum = b0 + lane < line.sizes.b ? line.tiles(b0 + lane) : 0;
+#pragma unroll
+    for (int d = 1; d < 32; d *= 2) {
+      const int other = __shfl_up_sync(~0u, sum, d);
+      if (lane >= d) {
+        sum += other;
+      }
+    }
+    if (b0 + lane < line.sizes.b) {
+      sm.before[b0 + lane + 1] = base + sum;
+    }
+    base += __shfl_sync(~0u, sum, 31);
+  }
+  if (lane == 0) {
+    sm.before[0] = 0;
+  }
+}
+
+// The part of one item that lies in this CTA's run.  next() moves to the following one.
+template <class P>
+struct Segment {
+  const TileLine<P>& line;
+  int64_t total;             // tiles on the line
+  int ctas;                  // that have a run
+  int64_t tile, run_end;     // this CTA's next tile; the end of its run
+  int batch, before, tiles;  // sequence; tiles of a key head before it and of it
+  int head, first, end;      // tiles [first, end) of item (batch, head)
+  int64_t item;              // where the item starts on the line
+
+  SL_DEVICE explicit Segment(const TileLine<P>& line)
+      : line(line),
+        total(int64_t(line.before(line.sizes.b)) * line.sizes.g),
+        ctas(int(min(int64_t(gridDim.x), total))) {
+    tile = run_end = 0;
+    if (blockIdx.x < ctas) {  // more CTAs than tiles would leave holes among the parts of an item
+      tile = total * blockIdx.x / ctas, run_end = total * (blockIdx.x + 1) / ctas;
+      move_to(line.at(tile));
+    }
+  }
+  SL_DEVICE void move_to(int b) { batch = b, before = line.before(b), tiles = line.before(b + 1) - before; }
+  SL_DEVICE bool next() {
+    if (tile >= run_end) {
+      return false;
+    }
+    while (tile >= int64_t(before + tiles) * line.sizes.g) {
+      move_to(batch + 1);
+    }
+    const int offset = int(tile - int64_t(before) * line.sizes.g);
+    head = offset / tiles, first = offset % tiles;
+    end = int(min(int64_t(tiles), first + run_end - tile));
+    item = tile - first;
+    tile += end - first;
+    return true;
+  }
+  SL_DEVICE int cta_of(int64_t t) const { return int(((t + 1) * ctas - 1) / total); }
+};
+
+template <class P>
+SL_DEVICE void stream_tiles(DecodeShared<P>& sm, const TensorMap& k_map, const TensorMap& v_map,
+                            const TileLine<P>& line) {
+  const uint64_t once = evict_first();
+  Ring<P::kStages> ring;
+  for (Segment<P> part(line); part.next();) {
+    const int skipped = line.first_tile(part.batch);
+    for (int tile = part.first; tile < part.end; ++tile, ring.next()) {
+      const uint32_t bar = shared_address(&sm.full[ring.slot]), to = shared_address(sm.kv[ring.slot]);
+      barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);
+      barrier_expect(bar, 2 * P::kTileBytes);
+      const int row = (skipped + tile) * P::kKeys;
+#pragma unroll
+      for (int p = 0; p < P::kPanels; ++p) {
+        tma_load_hint(to + p * P::kPanelBytes, k_map, bar, p * 64, row, part.head, part.batch, once);
+        tma_load_hint(to + P::kTileBytes + p * P::kPanelBytes, v_map, bar, p * 64, row, part.head, part.batch, once);
+      }
+    }
+  }
+}
+
+}  // namespace sl

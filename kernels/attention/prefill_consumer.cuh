@@ -1,0 +1,311 @@
+// attention_prefill.cuh: a consumer warpgroup, from the scores of a tile to its rows of the result.
+#pragma once
+#include "kernels/attention/prefill_tiles.cuh"
+
+namespace sl {
+
+// Consumers pass a baton round, if kTakeTurns: one starts its products only when it holds it.
+template <class P>
+struct Baton {
+  int consumer;
+  SL_DEVICE explicit Baton(int consumer) : consumer(consumer) {
+    if (consumer == P::kConsumers - 1) {
+      pass();  // consumer 0 starts with it
+    }
+  }
+  SL_DEVICE void take() const {
+    if constexpr (P::kTakeTurns) {
+      named_sync(1 + consumer, 256);  // 128 takers + 128 passers
+    }
+  }
+  SL_DEVICE void pass() const {
+    if constexpr (P::kTakeTurns) {
+      named_arrive(1 + (consumer + 1 == P::kConsumers ? 0 : consumer + 1), 256);
+    }
+  }
+};
+
+// Softmax state of the two rows a thread owns: FragmentRow(thread, 0) and 8 further down.
+struct RowState {
+  float max[2], sum[2];  // sum: of this thread's columns only; the four threads of a row add up at the end
+};
+
+// Turns logits into weights in place and folds them into the row state; the accumulator is then to be scaled by
+// `shrink`.
+template <int N>
+SL_DEVICE void softmax_step(float (&s)[N], RowState& row, float slope, float (&shrink)[2]) {
+  float offset[2];
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    float a = fmaxf(s[2 * r], s[2 * r + 1]), b = fmaxf(s[4 + 2 * r], s[4 + 2 * r + 1]);
+#pragma unroll
+    for (int j = 2; j < N / 4; j += 2) {
+      a = fmaxf(a, fmaxf(s[4 * j + 2 * r], s[4 * j + 2 * r + 1]));
+      b = fmaxf(b, fmaxf(s[4 * j + 4 + 2 * r], s[4 * j + 4 + 2 * r + 1]));
+    }
+    const float top = fmaxf(reduce_lanes<1, 4>(fmaxf(a, b), Max()), row.max[r]);
+    offset[r] = top == -infinity() ? 0 : top * slope;  // a row that has seen no key yet
+    shrink[r] = exp2_fast(row.max[r] * slope - offset[r]);
+    row.max[r] = top;
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    s[i] = exp2_fast(s[i] * slope - offset[(i / 2) % 2]);
+  }
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    float a = 0, b = 0;
+#pragma unroll
+    for (int j = 0; j < N / 4; ++j) {
+      a += s[4 * j + 2 * r], b += s[4 * j + 2 * r + 1];
+    }
+    row.sum[r] = row.sum[r] * shrink[r] + (a + b);
+  }
+}
+
+// 4 x 4 transpose over the four threads of a row: before, thread i holds column pair i of four 8-column blocks; after,
+// all 16 bytes of block i.
+SL_DEVICE void transpose_quad(uint32_t (&x)[4], int i) {
+  const bool odd = i & 1, high = i & 2;
+  uint32_t a = __shfl_xor_sync(~0u, odd ? x[0] : x[1], 1), b = __shfl_xor_sync(~0u, odd ? x[2] : x[3], 1);
+  if (odd) {
+    x[0] = a, x[2] = b;
+  } else {
+    x[1] = a, x[3] = b;
+  }
+  a = __shfl_xor_sync(~0u, high ? x[0] : x[2], 2), b = __shfl_xor_sync(~0u, high ? x[1] : x[3], 2);
+  if (high) {
+    x[0] = a, x[1] = b;
+  } else {
+    x[2] = a, x[3] = b;
+  }
+}
+
+// One consumer warpgroup.
+template <class P>
+struct PrefillConsumer {
+  using How = typename P::How;
+  using Element = typename P::Element;
+  static constexpr int kDim = P::kDim, kKeys = P::kKeys, kPanelBytes = kKeys * 128;
+  static constexpr int kStageStep = kDim * kKeys * 2 / 16, kQStep = kDim * P::kQueries * 2 / 16;
+
+  PrefillShared<P>& sm;
+  const AttentionSizes& sizes;
+  const AttentionExtras<How>& extras;
+  const AttentionViews<Element>& views;
+  const int consumer, lane, row;  // row: of the tile; and row + 8
+  const uint64_t q_matrix, k_matrix, v_matrix;
+
+  // Numbers of the tile and of the key block whose scores come next; the block whose values come next is the one
+  // before. Slots and parities follow from them: registers are what this kernel has least of.
+  uint32_t tiles = 0, blocks_done = 0;
+  RowState state;
+  float s[kKeys / 2], o[kDim / 2], shrink[2];
+  uint32_t p[kKeys / 16][4];
+
+  SL_DEVICE PrefillConsumer(PrefillShared<P>& sm, const AttentionSizes& sizes, const AttentionExtras<How>& extras,
+                            const AttentionViews<Element>& views, int consumer)
+      : sm(sm),
+        sizes(sizes),
+        extras(extras),
+        views(views),
+        consumer(consumer),
+        lane(threadIdx.x % 32),
+        row(consumer * 64 + FragmentRow(threadIdx.x % 128, 0)),
+        q_matrix(MatrixDescriptor(shared_address(&sm.q[0][0][consumer * 64][0]))),
+        k_matrix(MatrixDescriptor(shared_address(sm.k))),
+        v_matrix(MatrixDescriptor(shared_address(sm.v), kPanelBytes)) {}
+
+  SL_DEVICE void release(uint64_t& bar) const {
+    if (lane == 0) {
+      barrier_arrive(shared_address(&bar));
+    }
+  }
+  SL_DEVICE int q_slot() const { return tiles % P::kQStages; }
+  SL_DEVICE int k_slot() const { return blocks_done % P::kStages; }
+  SL_DEVICE int v_slot() const { return (blocks_done - 1) % P::kStages; }
+  SL_DEVICE void start_scores() {  // s = Q K^T
+    const MatrixSteps q(q_matrix, q_slot() * kQStep), k(k_matrix, k_slot() * kStageStep);
+    pin(s);
+    wgmma_begin();
+#pragma unroll
+    for (int i = 0; i < kDim / 16; ++i) {
+      const int step = i % 4 * kDepthStep, panel = i / 4;
+      Wgmma<Element, kKeys>::template shared<0>(s, q.at(panel * (P::kQueries * 128 / 16) + step),
+                                                k.at(panel * (kPanelBytes / 16) + step), i > 0);
+    }
+    wgmma_commit();
+  }
+  SL_DEVICE void start_output(bool keep) {  // o (+)= P V
+    const MatrixSteps v(v_matrix, v_slot() * kStageStep);
+    pin(o), pin(p);
+    wgmma_begin();
+#pragma unroll
+    for (int i = 0; i < kKeys / 16; ++i) {
+      Wgmma<Element, kDim>::template registers<1>(o, p[i], v.at(i * kWidthDepthStep), i > 0 || keep);
+    }
+    wgmma_commit();
+  }
+  SL_DEVICE void make_logits(const PrefillTile& tile, int n) {
+#pragma unroll
+    for (int i = 0; i < kKeys / 2; ++i) {
+      s[i] = Score<How>::scaled(s[i]);
+    }
+    if (!P::kEveryScore && (!How::kWindow || n >= tile.clean0) && n < tile.clean1) {
+      return;
+    }
+    // What lies beyond the sequence may hold anything, in K too: its scores are replaced, never used.
+    const int key0 = n * kKeys + lane % 4 * 2;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const int index = min(tile.first + row + 8 * r, sizes.s - 1), query = tile.count - sizes.s + index;
+      const Score<How> score(extras, sizes, tile.batch, tile.head, index, query);
+      const Keys keys = Sequence<How>(tile.count, tile.count - sizes.s).of(query);
+      const int begin = keys.begin - key0, end = keys.end - key0;
+#pragma unroll
+      for (int j = 0; j < kKeys / 4; ++j) {
+        const int column = j / 2 * 8 + j % 2;
+        float& x = s[j / 2 * 4 + 2 * r + j % 2];
+        const bool seen = column < end && (!How::kWindow || column >= begin);
+        if constexpr (P::kEveryScore) {
+          x = seen && score.kept(key0 + column) ? x + score.addend(key0 + column) : -infinity();
+          if (j % 4 == 3) {
+            asm volatile("" ::: "memory");  // more loads in flight would spill
+          }
+        } else {
+          x = seen ? x : -infinity();
+        }
+      }
+    }
+  }
+  SL_DEVICE void make_weights() {  // an f32 accumulator, packed in pairs, is exactly a 16-bit A operand
+#pragma unroll
+    for (int i = 0; i < kKeys / 4; ++i) {
+      p[i / 4][i % 4] = pack<Element>(s[2 * i], s[2 * i + 1]);
+    }
+  }
+  // Rows of the last block beyond the sequence may hold anything, and 0 * NaN is not 0.  Each consumer clears for
+  // itself.
+  SL_DEVICE void clear_values(int valid) {
+    const uint32_t base = shared_address(sm.v[v_slot()]);
+    for (int i = threadIdx.x % 128; i < (kKeys - valid) * (kDim / 8); i += 128) {
+      const int r = valid + i / (kDim / 8), chunk = i % (kDim / 8);
+      asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(base + chunk / 8 * kPanelBytes +
+                                                                    SwizzledOffset(r, chunk % 8, 128)),
+                   "r"(0)
+                   : "memory");
+    }
+    fence_async_proxy();
+    named_sync(4 + consumer, 128);
+  }
+  SL_DEVICE void wait_values(int n, int count) {
+    barrier_wait(shared_address(&sm.v_full[v_slot()]), (blocks_done - 1) / P::kStages & 1);
+    if (count - n * kKeys < kKeys) {
+      clear_values(count - n * kKeys);
+    }
+  }
+
+  SL_DEVICE void attend(const PrefillTile& tile, const Baton<P>& baton) {
+    const int first_block = How::kWindow ? tile.first_block : 0;
+    barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
+    start_scores();
+    wgmma_wait<0>();
+    pin(s);
+    release(sm.k_empty[k_slot()]);
+    ++blocks_done;
+    if (first_block == tile.last_block) {
+      release(sm.q_empty[q_slot()]);
+    }
+    make_logits(tile, tile.last_block);
+    softmax_step(s, state, Score<How>::kSlope, shrink);
+    make_weights();
+    for (int n = tile.last_block - 1; n >= first_block; --n) {
+      barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
+      baton.take();
+      start_scores();
+      wait_values(n + 1, tile.count);
+      start_output(n < tile.last_block - 1);
+      baton.pass();
+      wgmma_wait<1>();
+      pin(s);
+      release(sm.k_empty[k_slot()]);
+      if (n == first_block) {
+        release(sm.q_empty[q_slot()]);
+      }
+      make_logits(tile, n);
+      softmax_step(s, state, Score<How>::kSlope, shrink);
+      wgmma_wait<0>();
+      pin(o), pin(p);
+      release(sm.v_empty[v_slot()]);
+      ++blocks_done;
+      make_weights();
+#pragma unroll
+      for (int i = 0; i < kDim / 2; ++i) {
+        o[i] *= shrink[i / 2 % 2];
+      }
+    }
+    wait_values(first_block, tile.count);
+    start_output(first_block < tile.last_block);
+    wgmma_wait<0>();
+    pin(o);
+    release(sm.v_empty[v_slot()]);
+  }
+
+  SL_DEVICE void store(const PrefillTile& tile) const {
+    const float sums[2] = {reduce_lanes<1, 4>(state.sum[0], Sum()), reduce_lanes<1, 4>(state.sum[1], Sum())};
+    const int index = tile.first + row;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const float scale = __fdividef(1.0f, sums[r]);
+      const View<Element, 4>& out = views.out;
+      Element* to = out.data + tile.batch * out.stride(0) + tile.head * out.stride(1) +
+                    (index + 8 * r) * out.stride(2) + lane % 4 * 8;
+#pragma unroll
+      for (int g = 0; g < kDim / 32; ++g) {
+        uint32_t x[4];
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          const uint32_t pair = pack<Element>(o[16 * g + 4 * j + 2 * r] * scale, o[16 * g + 4 * j + 2 * r + 1] * scale);
+          x[j] = sums[r] > 0 ? pair : 0;  // o is not even set if the tile saw no key
+        }
+        transpose_quad(x, lane % 4);
+        const bool kept = How::kEmptyRows == kEmptyZero || sums[r] > 0;
+        if (index + 8 * r < sizes.s && kept && 32 * g + lane % 4 * 8 < P::kWidth) {
+          *reinterpret_cast<uint4*>(to + 32 * g) = {x[0], x[1], x[2], x[3]};
+        }
+      }
+    }
+    if constexpr (How::kEmptyRows != kEmptyZero) {
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const uint32_t empty = __ballot_sync(~0u, index + 8 * r < sizes.s && !(sums[r] > 0));
+        for (int i = 0; i < 8; ++i) {  // the rows of this warp, four lanes each
+          if (empty >> (4 * i) & 1) {
+            attend_empty_row<How>(views, extras, sizes, tile.batch, tile.head, index - lane / 4 + i + 8 * r);
+          }
+        }
+      }
+    }
+  }
+
+  SL_DEVICE void run() {
+    const Baton<P> baton(consumer);
+    while (true) {
+      barrier_wait(shared_address(&sm.q_full[q_slot()]), tiles / P::kQStages & 1);
+      const PrefillTile tile = sm.tile[q_slot()];
+      if (tile.first < 0) {
+        return;
+      }
+      state = {{-infinity(), -infinity()}, {0, 0}};
+      if (tile.last_block >= tile.first_block) {
+        attend(tile, baton);
+      } else {
+        release(sm.q_empty[q_slot()]);
+      }
+      ++tiles;
+      store(tile);
+    }
+  }
+};
+
+}  // namespace sl
