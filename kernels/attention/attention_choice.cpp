@@ -162,22 +162,6 @@ std::string AttentionHow::Name() const {
   return "";
 }
 
-std::vector<int64_t> AttentionHow::Numbers() const {
-  return {static_cast<int64_t>(form), dim, keys, consumers, q_stages, rows8, stages, real_bytes, ctas};
-}
-
-AttentionHow AttentionHow::FromNumbers(const std::vector<int64_t>& n) {
-  return {.form = static_cast<AttentionForm>(n[0]),
-          .dim = n[1],
-          .keys = n[2],
-          .consumers = n[3],
-          .q_stages = n[4],
-          .rows8 = n[5],
-          .stages = n[6],
-          .real_bytes = n[7],
-          .ctas = n[8]};
-}
-
 std::vector<AttentionHow> AttentionCandidates(const AttentionWhat& what, const Gpu& gpu) {
   std::vector<AttentionHow> all;
   AddPrefill(what, gpu, all);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/target/target.h"
@@ -44,8 +45,10 @@ struct AttentionHow {
   // Bytes of dynamic shared memory, as the kernel's sizeof.  `batch`: with lengths, the most rows of the batch.
   int64_t SharedBytes(int64_t batch) const;
   std::string Name() const;
-  std::vector<int64_t> Numbers() const;
-  static AttentionHow FromNumbers(const std::vector<int64_t>& numbers);
+  // kernels/common/plan_numbers.h
+  static constexpr auto kNumbers = std::tuple(&AttentionHow::form, &AttentionHow::dim, &AttentionHow::keys,
+                                              &AttentionHow::consumers, &AttentionHow::q_stages, &AttentionHow::rows8,
+                                              &AttentionHow::stages, &AttentionHow::real_bytes, &AttentionHow::ctas);
 };
 
 // Every way that can compute `what`, with its prediction; none for types or widths no kernel takes.

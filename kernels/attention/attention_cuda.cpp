@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
 #include "kernels/attention/attention_choice.h"
+#include "kernels/common/plan_numbers.h"
 #include "kernels/cuda.h"
 #include "kernels/device/wgmma_text.h"
 
@@ -88,7 +89,7 @@ std::vector<CudaPlan> Plans(const CudaQuery& query, const Gpu& gpu, std::string&
   for (const AttentionHow& how : AttentionCandidates(What(query), gpu)) {
     // Where decode cuts a sequence depends on the others of the batch.
     if (!query.invariant || how.form != AttentionForm::kDecode) {
-      plans.push_back({.name = how.Name(), .numbers = how.Numbers(), .us = how.us});
+      plans.push_back({.name = how.Name(), .numbers = PlanNumbers(how), .us = how.us});
     }
   }
   if (plans.empty()) {
@@ -254,7 +255,7 @@ class Emitter {
 };
 
 CudaKernel Emit(const CudaQuery& query, const Gpu&, const CudaPlan& plan) {
-  return Emitter(query, AttentionHow::FromNumbers(plan.numbers)).Emit();
+  return Emitter(query, FromPlanNumbers<AttentionHow>(plan.numbers)).Emit();
 }
 
 }  // namespace

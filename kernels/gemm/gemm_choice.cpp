@@ -201,24 +201,6 @@ std::string GemmHow::Name() const {
   return "";
 }
 
-std::vector<int64_t> GemmHow::Numbers() const {
-  return {static_cast<int64_t>(form), rows, cols, stages, multicast, split, ping_pong, ctas, band, blocks, tail};
-}
-
-GemmHow GemmHow::FromNumbers(const std::vector<int64_t>& n) {
-  return {.form = static_cast<GemmForm>(n[0]),
-          .rows = n[1],
-          .cols = n[2],
-          .stages = n[3],
-          .multicast = n[4],
-          .split = n[5],
-          .ping_pong = n[6] != 0,
-          .ctas = n[7],
-          .band = n[8],
-          .blocks = n[9],
-          .tail = n[10]};
-}
-
 std::vector<GemmHow> GemmCandidates(const GemmWhat& what, const Gpu& gpu) {
   std::vector<GemmHow> all;
   AddTiles(what, gpu, all);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/target/target.h"
@@ -46,9 +47,10 @@ struct GemmHow {
   int64_t SharedBytes() const;
   // "tiles 128x256 multicast", "stream 32x8", "any 64x64": unique among the candidates of a what.
   std::string Name() const;
-  // Into CudaPlan::numbers and back.
-  std::vector<int64_t> Numbers() const;
-  static GemmHow FromNumbers(const std::vector<int64_t>& numbers);
+  // kernels/common/plan_numbers.h
+  static constexpr auto kNumbers =
+      std::tuple(&GemmHow::form, &GemmHow::rows, &GemmHow::cols, &GemmHow::stages, &GemmHow::multicast, &GemmHow::split,
+                 &GemmHow::ping_pong, &GemmHow::ctas, &GemmHow::band, &GemmHow::blocks, &GemmHow::tail);
 };
 
 // Every way that can compute `what`, with its prediction.  Never empty for float types.

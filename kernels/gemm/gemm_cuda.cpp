@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_join.h"
+#include "kernels/common/plan_numbers.h"
 #include "kernels/device/wgmma_text.h"
 
 namespace sluice::kernels {
@@ -235,13 +236,13 @@ std::vector<CudaPlan> GemmPlans(const CudaQuery& query, const GemmRoles& roles, 
   }
   std::vector<CudaPlan> plans;
   for (const GemmHow& how : GemmCandidates(roles.what, gpu)) {
-    plans.push_back({.name = how.Name(), .numbers = how.Numbers(), .us = how.us});
+    plans.push_back({.name = how.Name(), .numbers = PlanNumbers(how), .us = how.us});
   }
   return plans;
 }
 
 CudaKernel EmitGemm(const CudaQuery& query, const GemmRoles& roles, const CudaPlan& plan) {
-  const GemmHow how = GemmHow::FromNumbers(plan.numbers);
+  const GemmHow how = FromPlanNumbers<GemmHow>(plan.numbers);
   Function f(query.name);
   f.kernel.shared = how.SharedBytes();
   f.kernel.overlaps_previous = true;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "kernels/attention/attention_choice.h"
+#include "kernels/common/plan_numbers.h"
 #include "kernels/cuda.h"
 #include "runtime/plan/size_expr.h"
 
@@ -61,7 +62,7 @@ TEST(AttentionChoice, EveryCandidateFitsTheChipAndHasItsOwnName) {
         EXPECT_TRUE(names.insert(how.Name()).second) << how.Name();
         EXPECT_LE(how.SharedBytes(1024), Hopper().shared_per_block) << how.Name();
         EXPECT_GE(how.dim, d);
-        EXPECT_EQ(AttentionHow::FromNumbers(how.Numbers()).Name(), how.Name());
+        EXPECT_EQ(FromPlanNumbers<AttentionHow>(PlanNumbers(how)).Name(), how.Name());
         if (how.form == kDecode) {
           EXPECT_GE(8 * how.rows8, s * 2);
           EXPECT_EQ(how.stages % how.warps(), 0);
@@ -156,7 +157,7 @@ TEST(AttentionCuda, GridsHoldForEverySizeBelowTheBound) {
   const CudaQuery query = Query(Varying(4096), Varying(4096));
   for (const CudaPlan& plan : Plans(query, why)) {
     const CudaKernel kernel = FindCudaFamily("attention")->emit(query, Hopper(), plan);
-    const AttentionHow how = AttentionHow::FromNumbers(plan.numbers);
+    const AttentionHow how = FromPlanNumbers<AttentionHow>(plan.numbers);
     for (const int64_t s : {0, 1, 129, 4096}) {
       const int64_t blocks =
           plan::SizeExpr::Parse(kernel.grid[0])->Evaluate({{"x0_0", 2}, {"x0_1", 8}, {"x0_2", s}}).value();
@@ -174,7 +175,7 @@ TEST(AttentionCuda, DecodeHasACounterAndTwoPartsForEveryRun) {
   std::string why;
   const CudaQuery query = Query(Fixed(1), Varying(4096));
   for (const CudaPlan& plan : Plans(query, why)) {
-    const AttentionHow how = AttentionHow::FromNumbers(plan.numbers);
+    const AttentionHow how = FromPlanNumbers<AttentionHow>(plan.numbers);
     if (how.form == kDecode) {
       const CudaKernel kernel = FindCudaFamily("attention")->emit(query, Hopper(), plan);
       EXPECT_EQ(kernel.counters, how.ctas);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "kernels/common/plan_numbers.h"
 #include "kernels/cuda.h"
 #include "kernels/device/layout.cuh"
 #include "kernels/gemm/gemm_choice.h"
@@ -154,7 +155,7 @@ TEST(GemmChoice, EveryCandidateFitsTheChipAndHasItsOwnName) {
       EXPECT_LE(how.SharedBytes(), Hopper().shared_per_block);
       EXPECT_EQ(how.ctas % how.cluster(), 0);
       EXPECT_GT(how.us, 0);
-      EXPECT_EQ(GemmHow::FromNumbers(how.Numbers()).Name(), how.Name());
+      EXPECT_EQ(FromPlanNumbers<GemmHow>(PlanNumbers(how)).Name(), how.Name());
       if (how.form == kStream) {  // the next kernel's CTA must fit beside this one's
         EXPECT_LE(2 * (how.SharedBytes() + 1024), Hopper().shared_per_sm);
         EXPECT_GE(how.stages, 4);
@@ -213,7 +214,7 @@ TEST(GemmCuda, RowsMayVaryBelowTheirBound) {
   std::string why;
   for (const CudaPlan& plan : family.plans(query, Hopper(), why)) {
     const CudaKernel kernel = family.emit(query, Hopper(), plan);
-    const GemmHow how = GemmHow::FromNumbers(plan.numbers);
+    const GemmHow how = FromPlanNumbers<GemmHow>(plan.numbers);
     for (const int64_t rows : {0, 2, 256, 1024}) {
       const int64_t blocks = Blocks(kernel, rows, 4096);
       EXPECT_EQ(blocks % kernel.cluster, 0) << plan.name;
