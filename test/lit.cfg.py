@@ -16,5 +16,3 @@ config.excludes = ["CMakeFiles", "data"]
 config.substitutions += [("%source", config.sluice_source_dir), ("%build", config.sluice_binary_dir), ("%python", sys.executable)]
 models = os.path.join(os.path.dirname(config.sluice_source_dir), "shared", "models")
 config.substitutions.append(("%models", models))
-if os.path.isdir(models):
-    config.available_features.add("models")

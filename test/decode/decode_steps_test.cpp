@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "runtime/artifact/artifact.h"
 #include "runtime/exec/decoder.h"
+#include "test/support/shared.h"
 
 namespace {
 std::atomic<int64_t> allocated{0};  // calls of operator new, from any thread
@@ -31,12 +32,10 @@ namespace {
 class DecodeSteps : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    const std::string model = std::string(SLUICE_SOURCE_DIR) + "/../shared/models/" + GetParam() + "/model.onnx";
-    if (!std::filesystem::exists(model)) {
-      GTEST_SKIP() << model << " is not there";
-    }
+    const std::filesystem::path model = test::SharedModel(GetParam()) / "model.onnx";
+    ASSERT_TRUE(test::IsThere(model));
     compiler::CompileOptions options;
-    options.model = model;
+    options.model = model.string();
     auto compiled = compiler::Compile(options);
     ASSERT_TRUE(compiled.ok()) << compiled.status();
     auto artifact = artifact::Artifact::FromMemory(compiled->artifact, GetParam());
@@ -76,11 +75,7 @@ TEST_P(DecodeSteps, PlanAndAllocateAtFewOfAThousand) {
 INSTANTIATE_TEST_SUITE_P(Models, DecodeSteps,
                          testing::Values("llama-tiny-dynamo", "llama-tiny-optimum", "gemma2-tiny-optimum",
                                          "bloom-tiny-optimum", "mixtral-tiny-dynamo"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& info) { return test::ModelTestName(info.param); });
 
 }  // namespace
 }  // namespace sluice

@@ -13,35 +13,19 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/import/Passes.h"
 #include "test/conformance/known.h"
+#include "test/support/shared.h"
 
 namespace mlir::onnx_import {
 namespace {
 
 namespace fs = std::filesystem;
 using sluice::reference::RefTensor;
-
-fs::path modelsFolder() { return fs::path(SLUICE_SOURCE_DIR) / "../shared/models"; }
-
-std::vector<std::string> modelNames(const std::string& sub) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(modelsFolder() / sub, error)) {
-    if (fs::exists(entry.path() / "model.onnx")) {
-      names.push_back((fs::path(sub) / entry.path().filename()).string());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string testName(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
-  return name;
-}
+using ::sluice::test::ModelTestName;
+using ::sluice::test::SharedModel;
+using ::sluice::test::SharedModelNames;
 
 OwningOpRef<ModuleOp> importAndVerify(MLIRContext& context, const std::string& name, bool strip) {
-  auto module = importOnnx(context, {.path = (modelsFolder() / name / "model.onnx").string(), .strip_weights = strip});
+  auto module = importOnnx(context, {.path = (SharedModel(name) / "model.onnx").string(), .strip_weights = strip});
   if (!module) {
     return {};
   }
@@ -79,7 +63,7 @@ class Models : public testing::TestWithParam<std::string> {};
 
 TEST_P(Models, GivesOnnxRuntimesOutputs) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
-  fs::path folder = modelsFolder() / GetParam();
+  fs::path folder = SharedModel(GetParam());
   auto sets = sluice::reference::testSetsOf(folder.string());
   bool evaluates = !sets.empty() && (!fs::exists(folder / "make_weights.py") || fs::exists(folder / "weights.bin"));
   OwningOpRef<ModuleOp> module = importAndVerify(context, GetParam(), !evaluates);
@@ -111,8 +95,8 @@ TEST_P(Models, GivesOnnxRuntimesOutputs) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shared, Models, testing::ValuesIn(modelNames("")), testName);
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Models);
+INSTANTIATE_TEST_SUITE_P(Shared, Models, testing::ValuesIn(SharedModelNames({""})),
+                         [](const auto& info) { return ModelTestName(info.param); });
 
 class Shapes : public testing::TestWithParam<std::string> {};
 
@@ -120,15 +104,14 @@ class Shapes : public testing::TestWithParam<std::string> {};
 TEST_P(Shapes, ImportsWithoutWeights) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   auto begin = std::chrono::steady_clock::now();
-  auto module =
-      importOnnx(context, {.path = (modelsFolder() / GetParam() / "model.onnx").string(), .strip_weights = true});
+  auto module = importOnnx(context, {.path = (SharedModel(GetParam()) / "model.onnx").string(), .strip_weights = true});
   std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   ASSERT_TRUE(module);
   EXPECT_LT(seconds.count(), 2.0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shared, Shapes, testing::ValuesIn(modelNames("shapes")), testName);
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Shapes);
+INSTANTIATE_TEST_SUITE_P(Shared, Shapes, testing::ValuesIn(SharedModelNames({"shapes"})),
+                         [](const auto& info) { return ModelTestName(info.param); });
 
 }  // namespace
 }  // namespace mlir::onnx_import

@@ -14,32 +14,21 @@
 #include "passes/raise/AttentionMatch.h"
 #include "passes/raise/Passes.h"
 #include "test/conformance/known.h"
+#include "test/support/shared.h"
 
 namespace mlir::sluice::raise {
 namespace {
 
 namespace fs = std::filesystem;
 using reference::RefTensor;
-
-fs::path modelsFolder() { return fs::path(SLUICE_SOURCE_DIR) / "../shared/models"; }
-
-std::vector<std::string> modelNames() {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const char* sub : {"", "shapes"}) {
-    for (const auto& entry : fs::directory_iterator(modelsFolder() / sub, error)) {
-      if (fs::exists(entry.path() / "model.onnx")) {
-        names.push_back((fs::path(sub) / entry.path().filename()).string());
-      }
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
+using ::sluice::test::IsThere;
+using ::sluice::test::ModelTestName;
+using ::sluice::test::SharedModel;
+using ::sluice::test::SharedModelNames;
 
 OwningOpRef<ModuleOp> importAndRaise(MLIRContext& context, const std::string& name) {
-  auto module = onnx_import::importOnnx(
-      context, {.path = (modelsFolder() / name / "model.onnx").string(), .strip_weights = true});
+  auto module =
+      onnx_import::importOnnx(context, {.path = (SharedModel(name) / "model.onnx").string(), .strip_weights = true});
   if (!module) {
     return {};
   }
@@ -78,12 +67,6 @@ bool isMask(Value bias) {
   return false;
 }
 
-std::string testName(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
-  return name;
-}
-
 class RaisedModels : public testing::TestWithParam<std::string> {};
 
 // Every softmax before a product became attention, and no bias masks.
@@ -111,7 +94,7 @@ std::vector<RefTensor> inputsOf(func::FuncOp main, reference::TestSet& set) {
 
 TEST_P(RaisedModels, GivesTheSameOutputs) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
-  fs::path folder = modelsFolder() / GetParam();
+  fs::path folder = SharedModel(GetParam());
   // Half precision and int4 round by themselves; models without attention are the import's business.
   bool exact = !StringRef(GetParam()).contains("fp16") && !StringRef(GetParam()).contains("int4-asym");
   auto module = importAndRaise(context, GetParam());
@@ -139,17 +122,15 @@ TEST_P(RaisedModels, GivesTheSameOutputs) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shared, RaisedModels, testing::ValuesIn(modelNames()), testName);
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RaisedModels);
+INSTANTIATE_TEST_SUITE_P(Shared, RaisedModels, testing::ValuesIn(SharedModelNames({"", "shapes"})),
+                         [](const auto& info) { return ModelTestName(info.param); });
 
 // One model by six exporters.
 TEST(RaisedSpellings, HaveTheSameCounts) {
   const char* spellings[] = {"dynamo", "dynamo-opset23", "optimum", "genai-fp32", "genai-fp32-unfused", "genai-fp16"};
   for (const char* spelling : spellings) {
     std::string name = std::string("llama-tiny-") + spelling;
-    if (!fs::exists(modelsFolder() / name)) {
-      GTEST_SKIP() << "no test models beside the repository";
-    }
+    ASSERT_TRUE(IsThere(SharedModel(name)));
     MLIRContext context(MLIRContext::Threading::DISABLED);
     auto module = importAndRaise(context, name);
     ASSERT_TRUE(module) << name;

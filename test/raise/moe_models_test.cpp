@@ -1,6 +1,5 @@
 // Raises the mixture-of-experts models of ../shared/models: one nn.moe a layer, whatever the spelling, nothing of the
 // unrolled rows left, and each stack of matrices a weight expression.  Answers: RaisedModels.GivesTheSameOutputs.
-#include <algorithm>
 #include <filesystem>
 
 #include "compiler/onnx/Import.h"
@@ -10,12 +9,10 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/raise/Passes.h"
-#include "test/conformance/known.h"
+#include "test/support/shared.h"
 
 namespace mlir::sluice::raise {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct MoeModel {
   const char* name;
@@ -28,13 +25,8 @@ class RaisedMoe : public testing::TestWithParam<MoeModel> {};
 
 TEST_P(RaisedMoe, OneOpALayer) {
   const MoeModel& model = GetParam();
-  fs::path path = fs::path(SLUICE_SOURCE_DIR) / "../shared/models" / model.name / "model.onnx";
-  if (!fs::exists(path)) {
-    GTEST_SKIP() << "no test models beside the repository";
-  }
-  if (::sluice::test::IsKnownToFail(path.parent_path() / "test_data_set_0")) {
-    GTEST_SKIP() << "the import is known to be wrong";
-  }
+  const std::filesystem::path path = ::sluice::test::SharedModel(model.name) / "model.onnx";
+  ASSERT_TRUE(::sluice::test::IsThere(path));
   MLIRContext context(MLIRContext::Threading::DISABLED);
   auto module = onnx_import::importOnnx(context, {.path = path.string(), .strip_weights = true});
   ASSERT_TRUE(module);
@@ -69,11 +61,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, RaisedMoe,
                                          MoeModel{"olmoe-tiny-dynamo", 2, 4, 2 * (4 + 1) + 1},
                                          MoeModel{"deepseek-v3-tiny-dynamo-nopast", 2, 8, 3 * (6 + 3) + 2 + 1},
                                          MoeModel{"deepseek-v3-tiny-optimum", 2, 8, 3 * (6 + 3) + 2 + 1}),
-                         [](const auto& info) {
-                           std::string name = info.param.name;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& info) { return ::sluice::test::ModelTestName(info.param.name); });
 
 }  // namespace
 }  // namespace mlir::sluice::raise

@@ -10,10 +10,6 @@
 
 namespace sluice::test {
 
-std::filesystem::path ModelFolder(const std::string& name) {
-  return std::filesystem::path(SLUICE_SOURCE_DIR) / "../shared/models" / name;
-}
-
 absl::StatusOr<Raised> CompileToRaise(const std::filesystem::path& model) {
   ASSIGN_OR_RETURN(
       compiler::CompileResult result,

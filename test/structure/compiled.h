@@ -10,12 +10,10 @@
 
 #include "compiler/driver/Compile.h"
 #include "runtime/exec/context.h"
+#include "test/support/shared.h"
 #include "tools/common/tensor_file.h"
 
 namespace sluice::test {
-
-// ../shared/models/NAME; not there in a checkout that lies alone.
-std::filesystem::path ModelFolder(const std::string& name);
 
 // How many ops of each name there are after raise, {"nn.attention", 3}, and what it remarked.
 struct Raised {

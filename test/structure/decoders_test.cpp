@@ -30,24 +30,21 @@ int AttentionsOf(const fs::path& file) {
   return static_cast<int>(pairs) * (merged ? 2 : 1);
 }
 
+bool IsDecoder(const std::string& name) { return AttentionsOf(SharedModel(name) / "model.onnx") > 0; }
+
 std::vector<std::string> Decoders() {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const char* folder : {"", "shapes"}) {
-    for (const auto& entry : fs::directory_iterator(ModelFolder(folder), error)) {
-      if (fs::exists(entry.path() / "model.onnx") && AttentionsOf(entry.path() / "model.onnx") > 0) {
-        names.push_back((fs::path(folder) / entry.path().filename()).string());
-      }
-    }
+  std::vector<std::string> names = SharedModelNames({"", "shapes"});
+  if (IsThere(SharedModel())) {
+    std::erase_if(names, [](const std::string& name) { return !IsDecoder(name); });
   }
-  std::sort(names.begin(), names.end());
   return names;
 }
 
 class RaisedDecoders : public testing::TestWithParam<std::string> {};
 
 TEST_P(RaisedDecoders, AllTheirAttention) {
-  const fs::path file = ModelFolder(GetParam()) / "model.onnx";
+  const fs::path file = SharedModel(GetParam()) / "model.onnx";
+  ASSERT_TRUE(IsThere(file));
   const auto raised = CompileToRaise(file);
   ASSERT_TRUE(raised.ok()) << raised.status();
   EXPECT_EQ(raised->count("nn.attention"), AttentionsOf(file));
@@ -59,12 +56,8 @@ TEST_P(RaisedDecoders, AllTheirAttention) {
   EXPECT_EQ(passed, AttentionsOf(file));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shared, RaisedDecoders, testing::ValuesIn(Decoders()), [](const auto& info) {
-  std::string name = info.param;
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
-  return name;
-});
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RaisedDecoders);
+INSTANTIATE_TEST_SUITE_P(Shared, RaisedDecoders, testing::ValuesIn(Decoders()),
+                         [](const auto& info) { return ModelTestName(info.param); });
 
 }  // namespace
 }  // namespace sluice::test

@@ -20,10 +20,8 @@ using Names = std::map<std::string, std::string>;
 class Renaming : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    original_ = ModelFolder(GetParam()) / "model.onnx";
-    if (!fs::exists(original_)) {
-      GTEST_SKIP() << "no test models beside the repository";
-    }
+    original_ = SharedModel(GetParam()) / "model.onnx";
+    ASSERT_TRUE(IsThere(original_));
     folder_ = fs::temp_directory_path() / ("sluice_rename_" + std::to_string(getpid()));
     fs::create_directories(folder_);
     names_ = RenameModel(original_, folder_ / "model.onnx", /*seed=*/20250711);
@@ -111,11 +109,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Renaming,
                                          "bloom-tiny-optimum", "falcon-tiny-optimum", "gemma2-tiny-optimum",
                                          "qwen3-moe-tiny-optimum", "t5-tiny-decoder-merged-optimum",
                                          "t5-tiny-decoder-with-past-optimum", "roberta-tiny-optimum"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& info) { return ModelTestName(info.param); });
 
 }  // namespace
 }  // namespace sluice::test

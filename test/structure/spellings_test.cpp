@@ -15,15 +15,13 @@ constexpr const char* kSpellings[] = {"dynamo",     "dynamo-opset23",     "optim
 constexpr int kLayers = 3;
 
 std::filesystem::path ModelOf(const std::string& spelling) {
-  return ModelFolder("llama-tiny-" + spelling) / "model.onnx";
+  return SharedModel("llama-tiny-" + spelling) / "model.onnx";
 }
 
 TEST(Spellings, HaveTheSameOpsAfterRaise) {
   for (const char* spelling : kSpellings) {
     SCOPED_TRACE(spelling);
-    if (!std::filesystem::exists(ModelOf(spelling))) {
-      GTEST_SKIP() << "no test models beside the repository";
-    }
+    ASSERT_TRUE(IsThere(ModelOf(spelling)));
     const auto raised = CompileToRaise(ModelOf(spelling));
     ASSERT_TRUE(raised.ok()) << raised.status();
     EXPECT_EQ(raised->count("nn.attention"), kLayers);
@@ -39,9 +37,7 @@ TEST(Spellings, GiveTheSameLogits) {
   std::vector<std::vector<float>> expected;
   for (const char* spelling : kSpellings) {
     SCOPED_TRACE(spelling);
-    if (!std::filesystem::exists(ModelOf(spelling))) {
-      GTEST_SKIP() << "no test models beside the repository";
-    }
+    ASSERT_TRUE(IsThere(ModelOf(spelling)));
     const auto context = CompileAndLoad(ModelOf(spelling));
     ASSERT_TRUE(context.ok()) << context.status();
     const auto logits = Decode(**context, prompt, next);

@@ -1,4 +1,5 @@
 // Ids and decoded text against what Hugging Face's library gave for the same lines (make_fixtures.py).
+#include "test/support/shared.h"
 #include "test/text/text_test_util.h"
 
 namespace sluice::text {
@@ -67,10 +68,8 @@ TEST(Components, EachGivesTheLibrarysPieces) {
 class Shared : public testing::TestWithParam<const char*> {};
 
 TEST_P(Shared, GivesTheLibrarysIdsAndText) {
-  const std::string dir = SharedModel(GetParam());
-  if (dir.empty()) {
-    GTEST_SKIP() << "no ../shared";
-  }
+  const std::string dir = test::SharedModel(GetParam()).string();
+  ASSERT_TRUE(test::IsThere(dir));
   const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(dir);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   ExpectEqual(*tokenizer, std::string("shared/") + GetParam());
@@ -80,10 +79,8 @@ INSTANTIATE_TEST_SUITE_P(Models, Shared,
                          testing::Values("llama-tiny-tokenizer", "minilm-l6-v2-fp16", "smollm2-135m-tokenizer"));
 
 TEST(SharedCases, AwkwardTexts) {
-  const std::string dir = SharedModel("smollm2-135m-tokenizer");
-  if (dir.empty()) {
-    GTEST_SKIP() << "no ../shared";
-  }
+  const std::string dir = test::SharedModel("smollm2-135m-tokenizer").string();
+  ASSERT_TRUE(test::IsThere(dir));
   const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(dir);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   const nlohmann::json file = ReadJson(dir + "/tokenizer_cases.json");

@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -16,13 +15,6 @@
 namespace sluice::text {
 
 inline std::string DataDir() { return std::string(SLUICE_SOURCE_DIR) + "/test/text/data"; }
-
-// "" where the folder of test models is not there.
-inline std::string SharedModel(const std::string& name) {
-  const std::string dir = std::string(SLUICE_SOURCE_DIR) + "/../shared/models/" + name;
-  struct stat info;
-  return stat(dir.c_str(), &info) == 0 ? dir : "";
-}
 
 inline nlohmann::json ReadJson(const std::string& path) { return nlohmann::json::parse(std::ifstream(path)); }
 

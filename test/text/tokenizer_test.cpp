@@ -4,6 +4,7 @@
 #include <ctime>
 #include <thread>
 
+#include "test/support/shared.h"
 #include "test/text/text_test_util.h"
 
 namespace sluice::text {
@@ -167,10 +168,8 @@ double Seconds(std::clock_t since) { return static_cast<double>(std::clock() - s
 
 // Bounds with room for a busy machine; the times printed are what to watch.
 TEST(Speed, LoadsAndEncodesInTime) {
-  const std::string dir = SharedModel("smollm2-135m-tokenizer");
-  if (dir.empty()) {
-    GTEST_SKIP() << "no ../shared";
-  }
+  const std::string dir = test::SharedModel("smollm2-135m-tokenizer").string();
+  ASSERT_TRUE(test::IsThere(dir));
   std::clock_t start = std::clock();
   const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(dir);
   const double load = Seconds(start);

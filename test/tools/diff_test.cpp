@@ -3,6 +3,7 @@
 
 #include "gmock/gmock.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "test/support/shared.h"
 #include "test/tools/onnx_files.h"
 #include "test/tools/tool_fixture.h"
 
@@ -189,10 +190,8 @@ TEST_F(Diffs, TheToolMarksTheFirstAndExitsWith3) {
 class RealModels : public testing::TestWithParam<const char*> {};
 
 TEST_P(RealModels, HaveNoDifference) {
-  const std::filesystem::path folder = std::filesystem::path(SLUICE_SOURCE_DIR) / "../shared/models" / GetParam();
-  if (!std::filesystem::exists(folder)) {
-    GTEST_SKIP() << folder << " is not there";
-  }
+  const std::filesystem::path folder = test::SharedModel(GetParam());
+  ASSERT_TRUE(test::IsThere(folder));
   const absl::StatusOr<DiffReport> report =
       Diff({.model = (folder / "model.onnx").string(), .test_data = (folder / "test_data_set_0").string()});
   ASSERT_TRUE(report.ok()) << report.status();
@@ -208,11 +207,7 @@ TEST_P(RealModels, HaveNoDifference) {
 INSTANTIATE_TEST_SUITE_P(Shared, RealModels,
                          testing::Values("llama-tiny-dynamo", "llama-tiny-genai-int4", "loop-if-torchscript",
                                          "resnet18-small-dynamo"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& info) { return test::ModelTestName(info.param); });
 
 }  // namespace
 }  // namespace sluice::diff

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "runtime/base/file.h"
+#include "test/support/shared.h"
 
 namespace sluice {
 namespace {
@@ -98,12 +99,10 @@ TEST_F(SluicePlan, WrongUsageExits2) {
   EXPECT_EQ(out_.rfind("Example:", 0), 0u);
 }
 
-// MiniMalloc's eleven instances, where this checkout has them.
+// MiniMalloc's eleven instances.
 TEST_F(SluicePlan, MiniMallocInstances) {
-  const fs::path folder = fs::path(SLUICE_SOURCE_DIR).parent_path() / "shared/benchmarks/minimalloc";
-  if (!fs::exists(folder)) {
-    GTEST_SKIP() << "no shared benchmarks";
-  }
+  const fs::path folder = test::SharedFolder("benchmarks/minimalloc");
+  ASSERT_TRUE(test::IsThere(folder));
   for (const auto& entry : fs::directory_iterator(folder)) {
     ASSERT_EQ(Run(entry.path().string() + " -q --effort 1500000"), 0);
     const double ratio = std::atof(out_.c_str() + out_.find("ratio=") + 6);
