@@ -58,6 +58,12 @@ absl::StatusOr<int64_t> Device::FreeBytes() const {
   return static_cast<int64_t>(free);
 }
 
+absl::StatusOr<int> Device::Attribute(int attribute) const {
+  int value = 0;
+  RETURN_IF_ERROR(driver_->Check(driver_->cuDeviceGetAttribute(&value, attribute, device_), "cuDeviceGetAttribute"));
+  return value;
+}
+
 absl::Status Device::CopyAll(std::span<const Upload> uploads, ThreadPool& pool) const {
   constexpr int64_t kPiece = 8 << 20;
   std::vector<Upload> pieces;
@@ -68,21 +74,22 @@ absl::Status Device::CopyAll(std::span<const Upload> uploads, ThreadPool& pool) 
   }
   std::mutex mutex;
   absl::Status first;
-  // Each call of the body has a stream and two pinned pieces: one fills while the other travels.
+  // Each call of the body has two pinned pieces with a stream each: one fills while the other travels.
   const auto body = [&](int64_t begin, int64_t end) -> absl::Status {
     RETURN_IF_ERROR(MakeCurrent());
-    ASSIGN_OR_RETURN(const Stream stream, Stream::Create(*this));
     PinnedBlock pinned[2] = {PinnedBlock(*this), PinnedBlock(*this)};
+    ASSIGN_OR_RETURN(const Stream even, Stream::Create(*this));
+    ASSIGN_OR_RETURN(const Stream odd, Stream::Create(*this));
     for (int64_t i = begin; i < end; ++i) {
       PinnedBlock& piece = pinned[i % 2];
-      if (i >= begin + 2) {
-        RETURN_IF_ERROR(stream.Synchronize());
-      }
+      const Stream& stream = i % 2 == 0 ? even : odd;
+      RETURN_IF_ERROR(stream.Synchronize());
       RETURN_IF_ERROR(piece.Reserve(kPiece));
       std::memcpy(piece.data(), pieces[i].from.data(), pieces[i].from.size());
       RETURN_IF_ERROR(stream.CopyIn(pieces[i].to, piece.data(), static_cast<int64_t>(pieces[i].from.size())));
     }
-    return stream.Synchronize();
+    RETURN_IF_ERROR(even.Synchronize());
+    return odd.Synchronize();
   };
   const int64_t count = static_cast<int64_t>(pieces.size());
   const int64_t grain = std::max<int64_t>(1, (count + pool.threads() - 1) / std::max(1, pool.threads()));

@@ -38,6 +38,7 @@ class Device {
   // Calls of the driver act on this device from now on, in this thread.
   absl::Status MakeCurrent() const;
   absl::StatusOr<int64_t> FreeBytes() const;
+  absl::StatusOr<int> Attribute(int attribute) const;  // CU_DEVICE_ATTRIBUTE_*
   // Copies blocks from the host on all threads of the pool, through pinned memory; returns when all are there.
   struct Upload {
     CUdeviceptr to;

@@ -43,8 +43,21 @@ int64_t Bytes(const std::string& kernel, std::span<const Tensor> ins, std::span<
   return bytes;
 }
 
-double Roofline::Seconds(int64_t flops, int64_t bytes) const {
-  return std::max(static_cast<double>(flops) / std::max(flops_per_second, 1.0),
+double Roofline::flops_per_second(DType operands) const {
+  switch (operands) {
+    case DType::kF16:
+    case DType::kBF16:
+      return f16_flops;
+    case DType::kI8:
+    case DType::kU8:
+      return int8_flops;
+    default:
+      return f32_flops;
+  }
+}
+
+double Roofline::Seconds(int64_t flops, int64_t bytes, DType operands) const {
+  return std::max(static_cast<double>(flops) / std::max(flops_per_second(operands), 1.0),
                   static_cast<double>(bytes) / std::max(bytes_per_second, 1.0));
 }
 

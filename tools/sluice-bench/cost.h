@@ -7,7 +7,9 @@
 #include <string>
 
 #include "kernels/desc.h"
+#include "runtime/base/status.h"
 #include "runtime/base/thread_pool.h"
+#include "runtime/cuda/device.h"
 
 namespace sluice::tools {
 
@@ -18,14 +20,23 @@ int64_t Flops(const std::string& kernel, std::span<const kernels::Tensor> ins, s
 // Bytes of operands and results, each counted once; of a gather's operands as many elements as it gives.
 int64_t Bytes(const std::string& kernel, std::span<const kernels::Tensor> ins, std::span<const kernels::Tensor> outs);
 
-// What this machine can do, measured: bytes it reads from memory and f32 multiply-adds (2 flops each) in a second.
+// What a device can do in a second: bytes of its memory, and flops (a multiply-add is 2) by the type of the operands.
 struct Roofline {
   double bytes_per_second = 0;
-  double flops_per_second = 0;
+  double f32_flops = 0;
+  double f16_flops = 0;   // also bf16; sums in f32
+  double int8_flops = 0;  // sums in int32
+  double flops_per_second(DType operands) const;
   // Least time for the work, in seconds.
-  double Seconds(int64_t flops, int64_t bytes) const;
+  double Seconds(int64_t flops, int64_t bytes, DType operands) const;
 };
+
+// Measured: this machine reads, multiplies and adds.  Every type at the rate of f32, the one its units have.
 Roofline MeasureRoofline(ThreadPool& pool);
+// Bandwidth measured by a copy (read and written bytes both count), flops from the multiprocessors, their highest clock
+// and what one does in a cycle (CUDA Programming Guide, "Arithmetic instructions"; Hopper Tuning Guide for the tensor
+// cores).
+absl::StatusOr<Roofline> MeasureRoofline(const cuda::Device& device);
 
 }  // namespace sluice::tools
 

@@ -122,8 +122,9 @@ Roofline MeasureRoofline(ThreadPool& pool) {
       }
     });
     const double flops = 2.0 * lanes * kChains * kRounds * pool.threads();
-    roofline.flops_per_second = std::max(roofline.flops_per_second, flops / Seconds(start));
+    roofline.f32_flops = std::max(roofline.f32_flops, flops / Seconds(start));
   }
+  roofline.f16_flops = roofline.int8_flops = roofline.f32_flops;
   return roofline;
 }
 

@@ -17,6 +17,7 @@ class LaunchTimes : public exec::LaunchObserver {
   struct Row {
     std::string kernel;
     std::string node;
+    DType operands = DType::kUndefined;
     int64_t flops = 0, bytes = 0;
     double best_ms = 0;
   };
@@ -26,7 +27,8 @@ class LaunchTimes : public exec::LaunchObserver {
     const double ms = static_cast<double>(end_ns - begin_ns) * 1e-6;
     if (at_ == rows_.size()) {
       rows_.push_back({instr.kernel_name, instr.nodes.empty() ? "" : instr.nodes[0],
-                       Flops(instr.kernel_name, ins, outs), Bytes(instr.kernel_name, ins, outs), ms});
+                       ins.empty() ? DType::kUndefined : ins[0].dtype, Flops(instr.kernel_name, ins, outs),
+                       Bytes(instr.kernel_name, ins, outs), ms});
     } else {
       rows_[at_].best_ms = std::min(rows_[at_].best_ms, ms);
     }
@@ -106,8 +108,8 @@ void PrintRows(const Result& r, const Roofline& roofline) {
   for (const LaunchTimes::Row& row : r.rows) {
     const double s = std::max(row.best_ms * 1e-3, 1e-9);
     std::printf("  %9.4f %9.2f %9.4f %5.0f%%  %s  %s\n", row.best_ms, static_cast<double>(row.bytes) / s * 1e-9,
-                static_cast<double>(row.flops) / s * 1e-12, 100 * roofline.Seconds(row.flops, row.bytes) / s,
-                row.kernel.c_str(), row.node.c_str());
+                static_cast<double>(row.flops) / s * 1e-12,
+                100 * roofline.Seconds(row.flops, row.bytes, row.operands) / s, row.kernel.c_str(), row.node.c_str());
   }
 }
 
@@ -118,7 +120,7 @@ void WriteRows(const Result& r, const Roofline& roofline, JsonWriter& json) {
     json.BeginObject().Field("kernel", row.kernel).Field("node", row.node).Field("ms", row.best_ms);
     json.Field("gb_s", static_cast<double>(row.bytes) / s * 1e-9);
     json.Field("tflops", static_cast<double>(row.flops) / s * 1e-12);
-    json.Field("roofline", roofline.Seconds(row.flops, row.bytes) / s).EndObject();
+    json.Field("roofline", roofline.Seconds(row.flops, row.bytes, row.operands) / s).EndObject();
   }
   json.EndArray();
 }
@@ -150,12 +152,16 @@ absl::Status BenchRuns(const BenchOptions& options, const std::shared_ptr<const 
   if (all.empty()) {
     all.emplace_back();
   }
-  const Roofline roofline = options.kernels ? MeasureRoofline(model->pool()) : Roofline{};
+  Roofline roofline;
+  if (options.kernels) {
+    ASSIGN_OR_RETURN(roofline, model->device() != nullptr ? MeasureRoofline(model->device()->device())
+                                                          : absl::StatusOr<Roofline>(MeasureRoofline(model->pool())));
+  }
   if (json != nullptr) {
     json->Key("runs").BeginArray();
   } else if (options.kernels) {
-    std::printf("this machine: %.1f GB/s, %.3f TFLOP/s (f32)\n", roofline.bytes_per_second * 1e-9,
-                roofline.flops_per_second * 1e-12);
+    std::printf("roofline: %.1f GB/s, TFLOP/s %.3f (f32) %.3f (f16) %.3f (int8)\n", roofline.bytes_per_second * 1e-9,
+                roofline.f32_flops * 1e-12, roofline.f16_flops * 1e-12, roofline.int8_flops * 1e-12);
   }
   for (const Dims& dims : all) {
     ASSIGN_OR_RETURN(const std::unique_ptr<exec::Context> context, exec::Context::Create(model));
