@@ -37,6 +37,7 @@ function(sluice_mlir_tool name)
   add_dependencies(${name}_objects sluice_tablegen)
   add_executable(${name} $<TARGET_OBJECTS:${name}_objects>)
   target_link_libraries(${name} PRIVATE ${A_DEPS} MLIR LLVM)
+  target_link_options(${name} PRIVATE $<$<CONFIG:Release>:-s>)
 endfunction()
 
 function(sluice_mlir_test name)
