@@ -34,7 +34,7 @@ Deviation Measure(const RefTensor& got, const RefTensor& want, const GivenBound&
 
 // How far outputs may be off at the end of a run, where errors have added up.
 enum class Precision {
-  kFloat,      // 1e-3, and 1e-4 absolute
+  kFloat,      // 1e-3, and 1e-4 absolute or of the largest element
   kHalf,       // half precision or quantized weights on the way: 1e-2, and 1e-2 of the largest element
   kQuantized,  // activations are quantized on the way, a step more or less each: 5e-2 likewise
 };
