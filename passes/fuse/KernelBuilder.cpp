@@ -49,6 +49,17 @@ class KernelBuilder {
   std::string param(const SizeExpr& size);
   SizeExpr strideOf(const Access& access, size_t group) { return access.strides[groups_[group].second - 1]; }
   void materializeIndexUses(OpBuilder& builder);
+  // What exec.kernel says of its operands.
+  struct Operands {
+    SmallVector<Attribute> dims, strides, offsets;
+    SmallVector<AffineMap> maps;
+    SmallVector<Type> types;
+    bool dense = true;
+  };
+  void addOperand(Operands& operands, Type element, ArrayRef<unsigned> loops, ArrayRef<SizeExpr> strides,
+                  const SizeExpr& offset);
+  Operands operands(Type result);
+  void fillBody(exec::KernelOp kernel, const Operands& operands);
   void finish(BuiltKernel& built);
 
   Operation* root_;
@@ -256,16 +267,9 @@ void KernelBuilder::materializeIndexUses(OpBuilder& builder) {
   }
 }
 
-void KernelBuilder::finish(BuiltKernel& built) {
-  MLIRContext* context = root_->getContext();
-  Location loc = root_->getLoc();
-  size_t loops = group_sizes_.empty() ? 1 : group_sizes_.size();
-  if (group_sizes_.empty()) {
-    group_sizes_.push_back(SizeExpr(1));
-  }
-  SmallVector<Attribute> dims, strides, offsets;
-  SmallVector<AffineMap> maps;
-  SmallVector<Type> types;
+// One operand of the kernel: a dimension a loop of `loops`, with its stride in elements.
+void KernelBuilder::addOperand(Operands& operands, Type element, ArrayRef<unsigned> loops, ArrayRef<SizeExpr> strides,
+                               const SizeExpr& offset) {
   auto list = [&](ArrayRef<SizeExpr> sizes) -> Attribute {
     SmallVector<Attribute> attrs;
     for (const SizeExpr& size : sizes) {
@@ -273,79 +277,89 @@ void KernelBuilder::finish(BuiltKernel& built) {
     }
     return builder_.getArrayAttr(attrs);
   };
-  bool dense = true;
-  auto addTensor = [&](Type element, ArrayRef<unsigned> dimLoops, ArrayRef<SizeExpr> dimStrides,
-                       const SizeExpr& offset) {
-    Sizes sizes;
-    SmallVector<AffineExpr> exprs;
-    for (unsigned g : dimLoops) {
-      sizes.push_back(group_sizes_[g]);
-      exprs.push_back(builder_.getAffineDimExpr(g));
-    }
-    SizeExpr stride(1);
-    for (size_t d = sizes.size(); d-- > 0;) {
-      dense = dense && stride == dimStrides[d];
-      stride = stride * sizes[d];
-    }
-    dense = dense && isZero(offset);
-    maps.push_back(AffineMap::get(loops, 0, exprs, context));
-    types.push_back(nn::typeOf(sizes, element));
-    dims.push_back(list(sizes));
-    strides.push_back(list(dimStrides));
-    offsets.push_back(builder_.getStringAttr(param(offset)));
-  };
+  Sizes sizes;
+  SmallVector<AffineExpr> exprs;
+  for (unsigned g : loops) {
+    sizes.push_back(group_sizes_[g]);
+    exprs.push_back(builder_.getAffineDimExpr(g));
+  }
+  SizeExpr stride(1);
+  for (size_t d = sizes.size(); d-- > 0;) {
+    operands.dense = operands.dense && stride == strides[d];
+    stride = stride * sizes[d];
+  }
+  operands.dense = operands.dense && isZero(offset);
+  operands.maps.push_back(AffineMap::get(group_sizes_.size(), 0, exprs, root_->getContext()));
+  operands.types.push_back(nn::typeOf(sizes, element));
+  operands.dims.push_back(list(sizes));
+  operands.strides.push_back(list(strides));
+  operands.offsets.push_back(builder_.getStringAttr(param(offset)));
+}
+
+// What the kernel reads, then its dense result.
+KernelBuilder::Operands KernelBuilder::operands(Type result) {
+  Operands operands;
   for (Access& access : accesses_) {
-    SmallVector<unsigned> dimLoops;
-    SmallVector<SizeExpr> dimStrides;
+    SmallVector<unsigned> loops;
+    SmallVector<SizeExpr> strides;
     for (unsigned g = 0; g < groups_.size(); ++g) {
       if (!isZero(strideOf(access, g))) {
-        dimLoops.push_back(g);
-        dimStrides.push_back(strideOf(access, g));
+        loops.push_back(g);
+        strides.push_back(strideOf(access, g));
       }
     }
-    addTensor(access.scalar.getType(), dimLoops, dimStrides, access.offset);
-    built.ins.push_back(access.tensor);
+    addOperand(operands, access.scalar.getType(), loops, strides, access.offset);
   }
-  SmallVector<unsigned> outLoops = llvm::to_vector(llvm::seq<unsigned>(0, loops));
-  SmallVector<SizeExpr> outStrides(loops, SizeExpr(1));
+  size_t loops = group_sizes_.size();
+  SmallVector<SizeExpr> dense(loops, SizeExpr(1));
   for (size_t g = loops - 1; g-- > 0;) {
-    outStrides[g] = outStrides[g + 1] * group_sizes_[g + 1];
+    dense[g] = dense[g + 1] * group_sizes_[g + 1];
   }
-  Type outElement = signless(cast<RankedTensorType>(root_->getResult(0).getType()).getElementType());
-  addTensor(outElement, outLoops, outStrides, SizeExpr(0));
+  addOperand(operands, result, llvm::to_vector(llvm::seq<unsigned>(0, loops)), dense, SizeExpr(0));
+  return operands;
+}
 
-  SizeExpr rows = group_sizes_.front();
-  for (size_t g = 1; g + 1 < loops; ++g) {
-    rows = rows * group_sizes_[g];
-  }
-  OpBuilder builder(context);
-  auto kernel = exec::KernelOp::create(builder, loc, builder.getStringAttr("ew"), StringAttr(), DictionaryAttr(),
-                                       builder.getArrayAttr(dims), builder.getStringAttr(param(rows)), ArrayAttr(),
-                                       ArrayAttr(), DictionaryAttr());
-  if (!dense) {
-    kernel.setStridesAttr(builder.getArrayAttr(strides));
-    kernel.setOffsetsAttr(builder.getArrayAttr(offsets));
-  }
+// Moves the scalar body into the linalg.generic that the kernel holds.
+void KernelBuilder::fillBody(exec::KernelOp kernel, const Operands& operands) {
+  Location loc = root_->getLoc();
   Block& block = kernel.getBody().emplaceBlock();
-  block.addArguments(types, SmallVector<Location>(types.size(), loc));
-  builder.setInsertionPointToEnd(&block);
-  SmallVector<utils::IteratorType> iterators(loops, utils::IteratorType::parallel);
+  block.addArguments(operands.types, SmallVector<Location>(operands.types.size(), loc));
+  OpBuilder builder = OpBuilder::atBlockEnd(&block);
+  SmallVector<utils::IteratorType> iterators(group_sizes_.size(), utils::IteratorType::parallel);
   ValueRange args = block.getArguments();
+  Type result = operands.types.back();
   auto generic =
-      linalg::GenericOp::create(builder, loc, types.back(), args.drop_back(), args.take_back(), maps, iterators);
-  body_.addArgument(outElement, loc);
-  generic.getRegion().emplaceBlock();
-  Block& inner = generic.getRegion().front();
-  IRMapping mapping;
+      linalg::GenericOp::create(builder, loc, result, args.drop_back(), args.take_back(), operands.maps, iterators);
+  body_.addArgument(cast<RankedTensorType>(result).getElementType(), loc);
+  Block& inner = generic.getRegion().emplaceBlock();
   for (BlockArgument arg : body_.getArguments()) {
-    mapping.map(arg, inner.addArgument(arg.getType(), loc));
+    arg.replaceAllUsesWith(inner.addArgument(arg.getType(), loc));
   }
   inner.getOperations().splice(inner.end(), body_.getOperations());
-  for (BlockArgument arg : body_.getArguments()) {
-    arg.replaceAllUsesWith(mapping.lookup(arg));
-  }
   exec::YieldOp::create(builder, loc, generic.getResults());
-  built.kernel = kernel;
+}
+
+void KernelBuilder::finish(BuiltKernel& built) {
+  if (group_sizes_.empty()) {
+    group_sizes_.push_back(SizeExpr(1));
+  }
+  Operands found = operands(signless(cast<RankedTensorType>(root_->getResult(0).getType()).getElementType()));
+  for (const Access& access : accesses_) {
+    built.ins.push_back(access.tensor);
+  }
+  SizeExpr rows = group_sizes_.front();
+  for (size_t g = 1; g + 1 < group_sizes_.size(); ++g) {
+    rows = rows * group_sizes_[g];
+  }
+  OpBuilder builder(root_->getContext());
+  built.kernel = exec::KernelOp::create(builder, root_->getLoc(), builder.getStringAttr("ew"), StringAttr(),
+                                        DictionaryAttr(), builder.getArrayAttr(found.dims),
+                                        builder.getStringAttr(param(rows)), ArrayAttr(), ArrayAttr(), DictionaryAttr());
+  if (!found.dense) {
+    built.kernel->setStridesAttr(builder.getArrayAttr(found.strides));
+    built.kernel->setOffsetsAttr(builder.getArrayAttr(found.offsets));
+  }
+  fillBody(*built.kernel, found);
 }
 
 BuiltKernel KernelBuilder::build() {

@@ -309,6 +309,11 @@ std::optional<Expr> ElementExpr::scatter(nn::ScatterNdOp op, const Indices& indi
   for (size_t d = 0; d < lead; ++d) {
     position.push_back(context_.index("update." + std::to_string(d), size(op.getIndices(), d)));
   }
+  auto onlySymbols = [&](const Poly& poly) {
+    return llvm::none_of(poly.terms, [&](const auto& term) {
+      return llvm::any_of(term.first, [&](unsigned id) { return context_.atom(id).kind != Atom::kSymbol; });
+    });
+  };
   // Position p[d] of the update goes to coordinate c with p[d] = indices[c] - shift; unused positions have one value.
   Indices source(lead, nullptr);
   Expr inside = context_.boolean(true);
@@ -322,10 +327,7 @@ std::optional<Expr> ElementExpr::scatter(nn::ScatterNdOp op, const Indices& indi
     bool placed = false;
     for (size_t d = 0; d < lead && !placed; ++d) {
       Poly shift = coordinate->poly - position[d]->poly;
-      bool constant = llvm::none_of(shift.terms, [&](const auto& term) {
-        return llvm::any_of(term.first, [&](unsigned id) { return context_.atom(id).kind != Atom::kSymbol; });
-      });
-      if (constant && !source[d]) {
+      if (onlySymbols(shift) && !source[d]) {
         source[d] = context_.sub(indices[c], context_.number(shift));
         inside = context_.andOf(inside, context_.compare(Cmp::kGe, source[d], context_.constant(0)));
         inside =
@@ -335,10 +337,7 @@ std::optional<Expr> ElementExpr::scatter(nn::ScatterNdOp op, const Indices& indi
     }
     if (!placed) {
       // A fixed coordinate (a dimension of size 1): inside when the index is it.
-      bool fixed = llvm::none_of(coordinate->poly.terms, [&](const auto& term) {
-        return llvm::any_of(term.first, [&](unsigned id) { return context_.atom(id).kind != Atom::kSymbol; });
-      });
-      if (!fixed) {
+      if (!onlySymbols(coordinate->poly)) {
         return std::nullopt;
       }
       inside = context_.andOf(inside, context_.compare(Cmp::kEq, indices[c], coordinate));

@@ -140,6 +140,26 @@ bool raiseDecomposed(const AttentionMatch& match, FunctionState& state) {
   return true;
 }
 
+// What `mask` means beside what the op says already.
+void takeMask(nn::AttentionOp op, const MaskOperands& mask, OpBuilder& builder) {
+  nn::PatternAttr was = op.getPattern();
+  int64_t window = was.getWindow() && mask.pattern.getWindow() ? std::min(was.getWindow(), mask.pattern.getWindow())
+                                                               : std::max(was.getWindow(), mask.pattern.getWindow());
+  op.setPatternAttr(nn::PatternAttr::get(op.getContext(), was.getCausal() || mask.pattern.getCausal(), window));
+  op.getBiasMutable().assign(mask.bias ? ValueRange(mask.bias) : ValueRange());
+  if (mask.keyMask) {
+    Value both = mask.keyMask;
+    both = op.getKeyMask() ? arith::AndIOp::create(builder, op.getLoc(), op.getKeyMask(), both).getResult() : both;
+    op.getKeyMaskMutable().assign(both);
+  }
+  if (mask.slopes) {
+    op.getSlopesMutable().assign(mask.slopes);
+  }
+  if (mask.emptyRows != nn::EmptyRows::Zero) {
+    op.setEmptyRows(mask.emptyRows);
+  }
+}
+
 // Attention as the graph spelled it: strips repeated heads and replaces a bias by its pattern.
 void refineAttention(nn::AttentionOp op, FunctionState& state) {
   ElementExpr& elements = state.elements;
@@ -188,22 +208,7 @@ void refineAttention(nn::AttentionOp op, FunctionState& state) {
     return;
   }
   remark::passed(op.getLoc(), remarkOpts()) << "taken over: " + mask->text;
-  nn::PatternAttr was = op.getPattern();
-  int64_t window = was.getWindow() && mask->pattern.getWindow() ? std::min(was.getWindow(), mask->pattern.getWindow())
-                                                                : std::max(was.getWindow(), mask->pattern.getWindow());
-  op.setPatternAttr(nn::PatternAttr::get(op.getContext(), was.getCausal() || mask->pattern.getCausal(), window));
-  op.getBiasMutable().assign(mask->bias ? ValueRange(mask->bias) : ValueRange());
-  if (mask->keyMask) {
-    Value both = mask->keyMask;
-    both = op.getKeyMask() ? arith::AndIOp::create(builder, op.getLoc(), op.getKeyMask(), both).getResult() : both;
-    op.getKeyMaskMutable().assign(both);
-  }
-  if (mask->slopes) {
-    op.getSlopesMutable().assign(mask->slopes);
-  }
-  if (mask->emptyRows != nn::EmptyRows::Zero) {
-    op.setEmptyRows(mask->emptyRows);
-  }
+  takeMask(op, *mask, builder);
 }
 
 void raiseFunction(FunctionOpInterface func) {

@@ -93,6 +93,16 @@ class FunctionDecoder {
     view.fixed = constant && (buffer.kind == BufferKind::kWeight || buffer.kind == BufferKind::kConstant);
   }
 
+  // Appends a list and says where it is.
+  static void Numbers(const flatbuffers::Vector<uint32_t>* from, std::vector<uint32_t>& to, uint32_t& begin,
+                      uint32_t& end) {
+    begin = static_cast<uint32_t>(to.size());
+    for (uint32_t number : List(from)) {
+      to.push_back(number);
+    }
+    end = static_cast<uint32_t>(to.size());
+  }
+
   absl::Status Instr(const fb::Instr& from) {
     InstrDesc& instr = function_.instrs.emplace_back();
     instr.ins = static_cast<uint32_t>(function_.views.size());
@@ -104,16 +114,8 @@ class FunctionDecoder {
       View(*v);
     }
     instr.end = static_cast<uint32_t>(function_.views.size());
-    instr.params_begin = static_cast<uint32_t>(function_.params.size());
-    for (uint32_t slot : List(from.params())) {
-      function_.params.push_back(slot);
-    }
-    instr.params_end = static_cast<uint32_t>(function_.params.size());
-    instr.counts_begin = static_cast<uint32_t>(function_.counts.size());
-    for (uint32_t symbol : List(from.counts())) {
-      function_.counts.push_back(symbol);
-    }
-    instr.counts_end = static_cast<uint32_t>(function_.counts.size());
+    Numbers(from.params(), function_.params, instr.params_begin, instr.params_end);
+    Numbers(from.counts(), function_.counts, instr.counts_begin, instr.counts_end);
     instr.results_begin = static_cast<uint32_t>(function_.results.size());
     const auto triples = List(from.result_symbols());
     for (int64_t i = 0; i < triples.size(); i += 3) {

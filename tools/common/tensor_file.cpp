@@ -85,6 +85,57 @@ absl::Status NoTensorProto(const std::string& where) {
   return absl::InvalidArgumentError(where + ": not a TensorProto (give a .pb file of ONNX test data, or .npy)");
 }
 
+// Takes the field that `r` is at.
+absl::Status TakeField(protozero::pbf_reader& r, const std::string& where, HostTensor& t) {
+  switch (r.tag()) {
+    case kDims:
+      Numbers(
+          r, [&] { return r.get_packed_int64(); }, [&] { return r.get_int64(); },
+          [&](int64_t v) { t.sizes.push_back(v); });
+      break;
+    case kName:
+      t.name = r.get_string();
+      break;
+    case kRawData: {
+      const protozero::data_view view = r.get_view();
+      t.data.assign(view.data(), view.data() + view.size());
+      break;
+    }
+    case kFloatData:
+      Numbers(
+          r, [&] { return r.get_packed_float(); }, [&] { return r.get_float(); }, [&](float v) { Append(t.data, v); });
+      break;
+    case kDoubleData:
+      Numbers(
+          r, [&] { return r.get_packed_double(); }, [&] { return r.get_double(); },
+          [&](double v) { Append(t.data, v); });
+      break;
+    case kInt32Data:
+      Numbers(
+          r, [&] { return r.get_packed_int32(); }, [&] { return r.get_int32(); },
+          [&](int32_t v) { AppendInt32Data(t.data, t.dtype, v); });
+      break;
+    case kInt64Data:
+      Numbers(
+          r, [&] { return r.get_packed_int64(); }, [&] { return r.get_int64(); },
+          [&](int64_t v) { Append(t.data, v); });
+      break;
+    case kUint64Data:
+      Numbers(
+          r, [&] { return r.get_packed_uint64(); }, [&] { return r.get_uint64(); },
+          [&](uint64_t v) { t.dtype == DType::kU32 ? Append(t.data, static_cast<uint32_t>(v)) : Append(t.data, v); });
+      break;
+    case kDataLocation:
+      if (r.get_int32() != 0) {
+        return absl::InvalidArgumentError(where + ": the tensor's data are in another file (keep them inside)");
+      }
+      break;
+    default:
+      r.skip();
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<HostTensor> Parse(std::span<const uint8_t> bytes, const std::string& where) {
   HostTensor t;
   // The type decides how int32_data is read and may come after it, so it is looked for first.
@@ -104,53 +155,7 @@ absl::StatusOr<HostTensor> Parse(std::span<const uint8_t> bytes, const std::stri
     if (!HasItsWireType(r)) {
       return NoTensorProto(where);
     }
-    switch (r.tag()) {
-      case kDims:
-        Numbers(
-            r, [&] { return r.get_packed_int64(); }, [&] { return r.get_int64(); },
-            [&](int64_t v) { t.sizes.push_back(v); });
-        break;
-      case kName:
-        t.name = r.get_string();
-        break;
-      case kRawData: {
-        const protozero::data_view view = r.get_view();
-        t.data.assign(view.data(), view.data() + view.size());
-        break;
-      }
-      case kFloatData:
-        Numbers(
-            r, [&] { return r.get_packed_float(); }, [&] { return r.get_float(); },
-            [&](float v) { Append(t.data, v); });
-        break;
-      case kDoubleData:
-        Numbers(
-            r, [&] { return r.get_packed_double(); }, [&] { return r.get_double(); },
-            [&](double v) { Append(t.data, v); });
-        break;
-      case kInt32Data:
-        Numbers(
-            r, [&] { return r.get_packed_int32(); }, [&] { return r.get_int32(); },
-            [&](int32_t v) { AppendInt32Data(t.data, t.dtype, v); });
-        break;
-      case kInt64Data:
-        Numbers(
-            r, [&] { return r.get_packed_int64(); }, [&] { return r.get_int64(); },
-            [&](int64_t v) { Append(t.data, v); });
-        break;
-      case kUint64Data:
-        Numbers(
-            r, [&] { return r.get_packed_uint64(); }, [&] { return r.get_uint64(); },
-            [&](uint64_t v) { t.dtype == DType::kU32 ? Append(t.data, static_cast<uint32_t>(v)) : Append(t.data, v); });
-        break;
-      case kDataLocation:
-        if (r.get_int32() != 0) {
-          return absl::InvalidArgumentError(where + ": the tensor's data are in another file (keep them inside)");
-        }
-        break;
-      default:
-        r.skip();
-    }
+    RETURN_IF_ERROR(TakeField(r, where, t));
   }
   return t;
 }
