@@ -198,9 +198,10 @@ absl::Status CheckDequantize(const PackExpr& expr, size_t index) {
   }
   const PackNode& scale = expr.nodes[node.inputs[1]];
   const int64_t axis = node.ints[0], block = node.ints[1];
-  const bool perTensor = Elements(scale.sizes) == 1 && scale.sizes.size() <= 1;
-  if (!perTensor && (axis < 0 || axis >= static_cast<int64_t>(node.sizes.size()) || block < 0)) {
-    return Bad(index, "the axis is outside");
+  const bool perTensor = Elements(scale.sizes) == 1 && scale.sizes.size() <= 1 && block == 0;
+  if (block < 0 || block > kMaxElements ||
+      (!perTensor && (axis < 0 || axis >= static_cast<int64_t>(node.sizes.size())))) {
+    return Bad(index, "the axis or block is outside");
   }
   std::vector<int64_t> want = node.sizes;
   if (block > 0) {
@@ -208,7 +209,7 @@ absl::Status CheckDequantize(const PackExpr& expr, size_t index) {
   } else if (!perTensor) {
     want = {node.sizes[axis]};
   }
-  if ((!perTensor || block > 0) && scale.sizes != want) {
+  if (!perTensor && scale.sizes != want) {
     return Bad(index, "the scale's sizes do not fit");
   }
   return node.inputs.size() == 3 && expr.nodes[node.inputs[2]].sizes != scale.sizes

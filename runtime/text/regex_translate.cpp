@@ -393,6 +393,11 @@ class Translator {
 
 }  // namespace
 
-absl::StatusOr<std::string> TranslateRegex(absl::string_view oniguruma) { return Translator(oniguruma).Run(); }
+absl::StatusOr<std::string> TranslateRegex(absl::string_view oniguruma) {
+  if (ToValidUtf8(oniguruma) != oniguruma) {
+    return absl::InvalidArgumentError("regular expression: is not UTF-8");
+  }
+  return Translator(oniguruma).Run();
+}
 
 }  // namespace sluice::text

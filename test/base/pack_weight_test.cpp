@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 namespace sluice {
@@ -110,6 +111,27 @@ TEST(PackWeight, DequantizesNibblesByBlock) {
           {.kind = PackKind::kLiteral, .dtype = DType::kU8, .sizes = {2, 2}, .bytes = std::string(4, '\x08')},
           {.kind = PackKind::kDequantize, .dtype = DType::kF32, .sizes = {2, 6}, .inputs = {0, 1, 2}, .ints = {1, 4}}}};
   EXPECT_EQ(PackAll(e, reader, 1), (std::vector<float>{-8, -7, -6, -5, -40, -30, 3.5, 3, 2.5, 2, 6, 4}));
+}
+
+TEST(PackWeight, RefusesAnAxisOutsideWhateverTheScale) {
+  const auto dequantize = [](std::vector<int64_t> scale, int64_t axis, int64_t block) {
+    return ValidatePack({.nodes = {Source(DType::kI8, {2, 6}),
+                                   Source(DType::kF32, std::move(scale)),
+                                   {.kind = PackKind::kDequantize,
+                                    .dtype = DType::kF32,
+                                    .sizes = {2, 6},
+                                    .inputs = {0, 1},
+                                    .ints = {axis, block}}}});
+  };
+  EXPECT_TRUE(dequantize({1}, 1 << 20, 0).ok());  // one scale for all: the axis says nothing
+  EXPECT_TRUE(dequantize({2, 2}, 1, 4).ok());
+  for (const int64_t axis : {int64_t{-1}, int64_t{2}, int64_t{1} << 60}) {
+    EXPECT_EQ(dequantize({1}, axis, 4).code(), absl::StatusCode::kInvalidArgument) << axis;
+    EXPECT_EQ(dequantize({2, 2}, axis, 4).code(), absl::StatusCode::kInvalidArgument) << axis;
+  }
+  for (const int64_t block : {int64_t{-4}, std::numeric_limits<int64_t>::max()}) {
+    EXPECT_EQ(dequantize({2, 1}, 1, block).code(), absl::StatusCode::kInvalidArgument) << block;
+  }
 }
 
 TEST(PackWeight, KeepsNibblesPacked) {

@@ -56,6 +56,12 @@ TEST(Regex, RefusesByName) {
   }
 }
 
+TEST(Regex, RefusesWhatIsNoUtf8) {
+  for (const char* bad : {"\xff", "a\xe9", "[\xf0\x9f\x98]", "\\\xc3"}) {
+    EXPECT_EQ(Pattern::Regex(bad).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
+}
+
 TEST(Regex, RefusesDeepNesting) {
   EXPECT_FALSE(Pattern::Regex(std::string(100000, '[')).ok());
   EXPECT_FALSE(Pattern::Regex(std::string(100000, '(')).ok());
