@@ -1,11 +1,12 @@
-// Contractions of the types that have no micro-kernel (f64 and integers), by plain loops with threads over rows.
-// Sums run over k upwards in Acc; integers wrap.
+// Contractions of any type: floats by the micro-kernels; f64 and integers by plain loops with threads over rows, whose
+// sums run over k upwards and wrap.
 #ifndef SLUICE_KERNELS_GEMM_GEMM_PLAIN_H_
 #define SLUICE_KERNELS_GEMM_GEMM_PLAIN_H_
 
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/common/launch.h"
 #include "kernels/gemm/gemm_driver.h"
 
 namespace sluice::kernels {
@@ -44,6 +45,45 @@ void GemmPlain(const GemmProblem& p, ThreadPool* pool) {
       }
     }
   });
+}
+
+// i8 and ui8 in any combination, into i32.
+inline void GemmBytes(const GemmProblem& p, ThreadPool* pool) {
+  const bool signed_w = p.w.type == DType::kI8;
+  if (p.x.type == DType::kI8) {
+    signed_w ? GemmPlain<int8_t, int8_t, int32_t>(p, pool) : GemmPlain<int8_t, uint8_t, int32_t>(p, pool);
+  } else {
+    signed_w ? GemmPlain<uint8_t, int8_t, int32_t>(p, pool) : GemmPlain<uint8_t, uint8_t, int32_t>(p, pool);
+  }
+}
+
+// The contraction of the launch `args` of `kernel`.  kUnimplemented names the kernel where it has no such type.
+inline absl::Status GemmAnyType(const GemmProblem& p, const char* kernel, const LaunchArgs& args) {
+  switch (p.x.type) {
+    case DType::kF64:
+      GemmPlain<double, double, double>(p, args.pool);
+      return absl::OkStatus();
+    case DType::kI32:
+      GemmPlain<int32_t, int32_t, int32_t>(p, args.pool);
+      return absl::OkStatus();
+    case DType::kU32:
+      GemmPlain<uint32_t, uint32_t, uint32_t>(p, args.pool);
+      return absl::OkStatus();
+    case DType::kI64:
+      GemmPlain<int64_t, int64_t, int64_t>(p, args.pool);
+      return absl::OkStatus();
+    case DType::kU64:
+      GemmPlain<uint64_t, uint64_t, uint64_t>(p, args.pool);
+      return absl::OkStatus();
+    default:
+      if ((p.x.type == DType::kI8 || p.x.type == DType::kU8) && p.out_type == DType::kI32) {
+        GemmBytes(p, args.pool);
+        return absl::OkStatus();
+      }
+      RETURN_IF_ERROR(CheckKernelFloats(kernel, args.ins));
+      GemmRun(p, args.workspace, args.pool);
+      return absl::OkStatus();
+  }
 }
 
 }  // namespace sluice::kernels

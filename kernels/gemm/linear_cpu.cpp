@@ -33,24 +33,7 @@ int64_t Workspace(const Config*, std::span<const Tensor> ins, std::span<const Te
   return GemmWorkspace(1, Rows(ins[0]), ins[1].size(1), threads);
 }
 
-absl::Status Run(const LaunchArgs& args) {
-  const GemmProblem p = Problem(args.ins, args.outs[0]);
-  switch (p.x.type) {
-    case DType::kF64:
-      GemmPlain<double, double, double>(p, args.pool);
-      break;
-    case DType::kI32:
-      GemmPlain<int32_t, int32_t, int32_t>(p, args.pool);
-      break;
-    case DType::kI64:
-      GemmPlain<int64_t, int64_t, int64_t>(p, args.pool);
-      break;
-    default:
-      RETURN_IF_ERROR(CheckKernelFloats("linear", args.ins));
-      GemmRun(p, args.workspace, args.pool);
-  }
-  return absl::OkStatus();
-}
+absl::Status Run(const LaunchArgs& args) { return GemmAnyType(Problem(args.ins, args.outs[0]), "linear", args); }
 
 constexpr CpuKernel::OperandLayout kLayouts[] = {{1, Layout::kNkTile16}};
 

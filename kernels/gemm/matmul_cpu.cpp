@@ -44,17 +44,6 @@ int64_t Workspace(const Config*, std::span<const Tensor> ins, std::span<const Te
   return GemmWorkspace(Batch(a), a.size(-2), a.size(-1), threads);
 }
 
-// i8 and ui8 in any combination, into i32.
-void Bytes(const GemmProblem& p, ThreadPool* pool) {
-  const bool signed_a = p.x.type == DType::kI8;
-  const bool signed_b = p.w.type == DType::kI8;
-  if (signed_a) {
-    signed_b ? GemmPlain<int8_t, int8_t, int32_t>(p, pool) : GemmPlain<int8_t, uint8_t, int32_t>(p, pool);
-  } else {
-    signed_b ? GemmPlain<uint8_t, int8_t, int32_t>(p, pool) : GemmPlain<uint8_t, uint8_t, int32_t>(p, pool);
-  }
-}
-
 absl::Status Run(const LaunchArgs& args) {
   const Tensor& a = args.ins[0];
   const Tensor& b = args.ins[1];
@@ -68,31 +57,7 @@ absl::Status Run(const LaunchArgs& args) {
   p.w = Operand(b, !transpose_b);
   p.out = args.outs[0].data;
   p.out_type = args.outs[0].dtype;
-  switch (a.dtype) {
-    case DType::kF64:
-      GemmPlain<double, double, double>(p, args.pool);
-      break;
-    case DType::kI32:
-      GemmPlain<int32_t, int32_t, int32_t>(p, args.pool);
-      break;
-    case DType::kU32:
-      GemmPlain<uint32_t, uint32_t, uint32_t>(p, args.pool);
-      break;
-    case DType::kI64:
-      GemmPlain<int64_t, int64_t, int64_t>(p, args.pool);
-      break;
-    case DType::kU64:
-      GemmPlain<uint64_t, uint64_t, uint64_t>(p, args.pool);
-      break;
-    case DType::kI8:
-    case DType::kU8:
-      Bytes(p, args.pool);
-      break;
-    default:
-      RETURN_IF_ERROR(CheckKernelFloats("matmul", args.ins));
-      GemmRun(p, args.workspace, args.pool);
-  }
-  return absl::OkStatus();
+  return GemmAnyType(p, "matmul", args);
 }
 
 }  // namespace

@@ -128,21 +128,7 @@ struct Lstm {
   }
 };
 
-absl::Status Run(const LaunchArgs& args) {
-  const DType t = args.ins[0].dtype;
-  RETURN_IF_ERROR(CheckLengths(Optional(args.ins, 4), args.ins[0].sizes[0]));
-  const int64_t directions = args.ins[2].sizes[0];
-  for (int64_t d = 0; d < directions; ++d) {
-    if (t == DType::kF64) {
-      Lstm<double>(args).RunDirection(d);
-    } else if (t == DType::kF32 || t == DType::kF16 || t == DType::kBF16) {
-      Lstm<float>(args).RunDirection(d);
-    } else {
-      return absl::InvalidArgumentError(absl::StrCat("lstm: element type ", Name(t), " is not a float"));
-    }
-  }
-  return absl::OkStatus();
-}
+absl::Status Run(const LaunchArgs& args) { return RunDirections<Lstm>(args, "lstm"); }
 
 }  // namespace
 

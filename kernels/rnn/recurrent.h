@@ -98,6 +98,24 @@ void WriteElement(const Tensor& to, int64_t at, double value);
 // Units (hidden elements) a thread takes at once in a step.
 inline int64_t UnitGrain(const RecurrentShape& s) { return std::min<int64_t>(Grain(s.batch * s.gates * s.hidden), 64); }
 
+// Runs Op<M>, M the type it computes in, for each direction: what lstm and gru (`kernel`) do with a launch.
+template <template <typename> class Op>
+absl::Status RunDirections(const LaunchArgs& args, const char* kernel) {
+  const DType t = args.ins[0].dtype;
+  RETURN_IF_ERROR(
+      CheckLengths(args.ins.size() > 4 && args.ins[4].present() ? &args.ins[4] : nullptr, args.ins[0].sizes[0]));
+  for (int64_t d = 0; d < args.ins[2].sizes[0]; ++d) {
+    if (t == DType::kF64) {
+      Op<double>(args).RunDirection(d);
+    } else if (t == DType::kF32 || t == DType::kF16 || t == DType::kBF16) {
+      Op<float>(args).RunDirection(d);
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat(kernel, ": element type ", Name(t), " is not a float"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace sluice::kernels
 
 #endif  // SLUICE_KERNELS_RNN_RECURRENT_H_

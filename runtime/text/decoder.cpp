@@ -233,13 +233,7 @@ Made MakeReplace(const JsonField& field) {
 }
 
 Made MakeSequence(const JsonField& field) {
-  ASSIGN_OR_RETURN(JsonField list, field.At("decoders"));
-  ASSIGN_OR_RETURN(std::vector<JsonField> elements, list.Elements());
-  std::vector<std::unique_ptr<Decoder>> parts;
-  for (const JsonField& element : elements) {
-    RETURN_IF_ERROR(element.Expect(JsonKind::kObject));
-    ASSIGN_OR_RETURN(parts.emplace_back(), MakeDecoder(element));
-  }
+  ASSIGN_OR_RETURN(auto parts, MakeEach<Decoder>(field, "decoders", MakeDecoder));
   return std::make_unique<Sequence>(std::move(parts));
 }
 

@@ -9,6 +9,7 @@
 #define SLUICE_RUNTIME_TEXT_JSON_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -113,6 +114,21 @@ class JsonField {
   JsonValue value_;
   std::string where_;  // "tokenizer.json: model.vocab"
 };
+
+// make(object) for each object of the list `key`: the parts of a "Sequence".
+template <typename Part>
+absl::StatusOr<std::vector<std::unique_ptr<Part>>> MakeEach(
+    const JsonField& field, absl::string_view key,
+    absl::StatusOr<std::unique_ptr<Part>> (*make)(const JsonField& object)) {
+  ASSIGN_OR_RETURN(const JsonField list, field.At(key));
+  ASSIGN_OR_RETURN(const std::vector<JsonField> elements, list.Elements());
+  std::vector<std::unique_ptr<Part>> parts;
+  for (const JsonField& element : elements) {
+    RETURN_IF_ERROR(element.Expect(JsonKind::kObject));
+    ASSIGN_OR_RETURN(parts.emplace_back(), make(element));
+  }
+  return parts;
+}
 
 }  // namespace sluice::text
 

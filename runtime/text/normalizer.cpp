@@ -196,13 +196,7 @@ absl::StatusOr<std::unique_ptr<Normalizer>> MakeBert(const JsonField& field) {
 }
 
 absl::StatusOr<std::unique_ptr<Normalizer>> MakeSequence(const JsonField& field) {
-  ASSIGN_OR_RETURN(JsonField list, field.At("normalizers"));
-  ASSIGN_OR_RETURN(std::vector<JsonField> elements, list.Elements());
-  std::vector<std::unique_ptr<Normalizer>> parts;
-  for (const JsonField& element : elements) {
-    RETURN_IF_ERROR(element.Expect(JsonKind::kObject));
-    ASSIGN_OR_RETURN(parts.emplace_back(), MakeNormalizer(element));
-  }
+  ASSIGN_OR_RETURN(auto parts, MakeEach<Normalizer>(field, "normalizers", MakeNormalizer));
   return std::make_unique<Sequence>(std::move(parts));
 }
 

@@ -285,13 +285,7 @@ Made MakePunctuation(const JsonField& field) {
 }
 
 Made MakeSequence(const JsonField& field) {
-  ASSIGN_OR_RETURN(JsonField list, field.At("pretokenizers"));
-  ASSIGN_OR_RETURN(std::vector<JsonField> elements, list.Elements());
-  std::vector<std::unique_ptr<PreTokenizer>> parts;
-  for (const JsonField& element : elements) {
-    RETURN_IF_ERROR(element.Expect(JsonKind::kObject));
-    ASSIGN_OR_RETURN(parts.emplace_back(), MakePreTokenizer(element));
-  }
+  ASSIGN_OR_RETURN(auto parts, MakeEach<PreTokenizer>(field, "pretokenizers", MakePreTokenizer));
   return std::make_unique<Sequence>(std::move(parts));
 }
 
