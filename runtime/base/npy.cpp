@@ -112,11 +112,11 @@ class HeaderParser {
       Skip();
       int64_t value = 0;
       size_t digits = 0;
-      for (; digits <= 18 && at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_, ++digits) {
+      for (; digits < 18 && at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_, ++digits) {
         value = value * 10 + (text_[at_] - '0');
       }
       Take('L');  // Python 2 wrote long integers so
-      if (digits == 0 || digits > 18 || (!Take(',') && !Peek(')'))) {
+      if (digits == 0 || (!Take(',') && !Peek(')'))) {
         return false;
       }
       shape->push_back(value);
