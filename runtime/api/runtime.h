@@ -128,6 +128,12 @@ class Tensor {
     }
     return Tensor(DTypeOf<T>(), const_cast<T*>(data), static_cast<size_t>(n) * sizeof(T), sizes);
   }
+  // In memory of the GPU that the model runs on; as output, of `bytes` bytes.
+  static Tensor OnDevice(sluice_dtype dtype, void* data, size_t bytes, const std::vector<int64_t>& sizes = {}) {
+    Tensor t(dtype, data, bytes, sizes);
+    t.c_.on_device = 1;
+    return t;
+  }
   // As output: do not compute a copy of it.
   static Tensor Skip() {
     Tensor t;
@@ -197,6 +203,8 @@ class Context {
   }
   Status Wait() { return Status::Of(sluice_context_wait(c_.get())); }
   void Cancel() { sluice_context_cancel(c_.get()); }
+  // Runs go to this CUDA stream from now on (see sluice.h).
+  Status SetStream(void* stream) { return Status::Of(sluice_context_set_stream(c_.get(), stream)); }
 
   // Types and sizes of the outputs, without running (see sluice.h).
   Result<std::vector<Tensor>> OutputSizes(const std::vector<Tensor>& inputs) {

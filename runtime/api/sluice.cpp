@@ -99,6 +99,7 @@ struct sluice_context {
   std::thread worker;
   absl::Status async_status;
   std::vector<Tensor> inputs;
+  std::vector<uint8_t> on_device;  // one an input
   std::vector<sluice::exec::RunOutput> outputs;
 };
 
@@ -180,8 +181,11 @@ absl::Status TakeArguments(sluice_context* c, const sluice_tensor* inputs, int i
   RETURN_IF_ERROR(CheckArray(inputs, input_count, "inputs"));
   RETURN_IF_ERROR(CheckArray(outputs, output_count, "outputs"));
   c->inputs.clear();
+  c->on_device.clear();
   for (int i = 0; i < input_count; ++i) {
-    c->inputs.push_back(FromC(Take(At(inputs, i))));
+    const sluice_tensor in = Take(At(inputs, i));
+    c->inputs.push_back(FromC(in));
+    c->on_device.push_back(in.on_device != 0 ? 1 : 0);
   }
   c->outputs.assign(static_cast<size_t>(std::max(output_count, 0)), {});
   for (int i = 0; i < output_count; ++i) {
@@ -189,12 +193,13 @@ absl::Status TakeArguments(sluice_context* c, const sluice_tensor* inputs, int i
     c->outputs[i].wanted = out.skip == 0;
     c->outputs[i].data = out.data;
     c->outputs[i].bytes = static_cast<int64_t>(out.bytes);
+    c->outputs[i].on_device = out.on_device != 0;
   }
   return absl::OkStatus();
 }
 
 absl::Status RunTaken(sluice_context* c, sluice_tensor* outputs) {
-  RETURN_IF_ERROR(c->context->Run(c->inputs, c->outputs));
+  RETURN_IF_ERROR(c->context->Run(c->inputs, c->outputs, c->on_device));
   for (size_t i = 0; i < c->outputs.size(); ++i) {
     if (c->outputs[i].wanted) {
       ToC(c->outputs[i].tensor, At(outputs, static_cast<int>(i)));
@@ -293,6 +298,10 @@ sluice_status sluice_context_wait(sluice_context* context) {
   }
   context->worker.join();
   return Report(context->async_status);
+}
+
+sluice_status sluice_context_set_stream(sluice_context* context, void* stream) {
+  return Report(context->context->SetStream(stream));
 }
 
 void sluice_context_cancel(sluice_context* context) { context->context->Cancel(); }

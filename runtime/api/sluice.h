@@ -123,9 +123,10 @@ typedef struct sluice_tensor {
       dtype; /* SLUICE_UNDEFINED as input: not given (only the past of a state, which the context then keeps) */
   int rank;
   int64_t sizes[SLUICE_MAX_RANK];
-  void* data;   /* output: the caller's memory, or NULL to let the context keep the result until its next run */
-  size_t bytes; /* output: size of `data` */
-  int skip;     /* output: 1 when the result is not wanted */
+  void* data;    /* output: the caller's memory, or NULL to let the context keep the result until its next run */
+  size_t bytes;  /* output: size of `data` */
+  int skip;      /* output: 1 when the result is not wanted */
+  int on_device; /* 1: `data` is memory of the GPU that the model runs on (a CUdeviceptr), dense like any other */
 } sluice_tensor;
 
 /* Sizes and types of the outputs for inputs of these sizes (data may be NULL), without running.  A size that the data
@@ -140,6 +141,10 @@ SLUICE_API sluice_status sluice_context_run(sluice_context* context, const sluic
 SLUICE_API sluice_status sluice_context_run_async(sluice_context* context, const sluice_tensor* inputs, int input_count,
                                                   sluice_tensor* outputs, int output_count);
 SLUICE_API sluice_status sluice_context_wait(sluice_context* context);
+/* Models on a GPU: runs go to this CUDA stream (a CUstream) from now on, behind what is in it; NULL: to the context's
+ * own. A run whose results are all skipped or on_device then returns once its work is queued, and errors of its kernels
+ * show up later, at the latest when the stream is waited for. */
+SLUICE_API sluice_status sluice_context_set_stream(sluice_context* context, void* stream);
 /* Ends the run in progress, or the next one, soon: it returns SLUICE_CANCELLED. */
 SLUICE_API void sluice_context_cancel(sluice_context* context);
 

@@ -104,14 +104,21 @@ absl::Status Device::CopyAll(std::span<const Upload> uploads, ThreadPool& pool) 
 absl::StatusOr<Stream> Stream::Create(const Device& device) {
   Stream stream(device);
   RETURN_IF_ERROR(
-      device.driver().Check(device.driver().cuStreamCreate(&stream.stream_, kStreamNonBlocking), "cuStreamCreate"));
+      device.driver().Check(device.driver().cuStreamCreate(&stream.own_, kStreamNonBlocking), "cuStreamCreate"));
+  stream.stream_ = stream.own_;
   return stream;
 }
 
 Stream::~Stream() {
-  if (stream_ != nullptr) {
-    device_->driver().cuStreamDestroy_v2(stream_);
+  if (own_ != nullptr) {
+    device_->driver().cuStreamDestroy_v2(own_);
   }
+}
+
+absl::Status Stream::Use(CUstream other) {
+  RETURN_IF_ERROR(Synchronize());
+  stream_ = other == nullptr ? own_ : other;
+  return absl::OkStatus();
 }
 
 absl::Status Stream::CopyIn(CUdeviceptr to, const void* from, int64_t bytes) const {
@@ -126,6 +133,13 @@ absl::Status Stream::CopyOut(void* to, CUdeviceptr from, int64_t bytes) const {
   return bytes == 0 ? absl::OkStatus()
                     : cuda.Check(cuda.cuMemcpyDtoHAsync_v2(to, from, static_cast<size_t>(bytes), stream_),
                                  "cuMemcpyDtoHAsync");
+}
+
+absl::Status Stream::CopyWithin(CUdeviceptr to, CUdeviceptr from, int64_t bytes) const {
+  const Driver& cuda = device_->driver();
+  return bytes == 0 ? absl::OkStatus()
+                    : cuda.Check(cuda.cuMemcpyDtoDAsync_v2(to, from, static_cast<size_t>(bytes), stream_),
+                                 "cuMemcpyDtoDAsync");
 }
 
 absl::Status Stream::Zero(CUdeviceptr at, int64_t bytes) const {

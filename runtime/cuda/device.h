@@ -54,17 +54,24 @@ class Device {
   std::string name_;
 };
 
-// A queue of work of one context.
+// A queue of work of one context: its own, or for a while one of the caller's.
 class Stream {
  public:
   static absl::StatusOr<Stream> Create(const Device& device);
-  Stream(Stream&& other) noexcept : device_(other.device_), stream_(std::exchange(other.stream_, nullptr)) {}
+  Stream(Stream&& other) noexcept
+      : device_(other.device_),
+        own_(std::exchange(other.own_, nullptr)),
+        stream_(std::exchange(other.stream_, nullptr)) {}
   Stream& operator=(Stream&&) = delete;
   ~Stream();
 
   CUstream get() const { return stream_; }
+  bool borrowed() const { return stream_ != own_; }
+  // Work goes to `other` from now on, or to its own queue again (null).  Waits for what is in the queue until now.
+  absl::Status Use(CUstream other);
   absl::Status CopyIn(CUdeviceptr to, const void* from, int64_t bytes) const;
   absl::Status CopyOut(void* to, CUdeviceptr from, int64_t bytes) const;
+  absl::Status CopyWithin(CUdeviceptr to, CUdeviceptr from, int64_t bytes) const;
   absl::Status Zero(CUdeviceptr at, int64_t bytes) const;
   // Waits; reports what any call before it did wrong on the device.
   absl::Status Synchronize() const;
@@ -72,7 +79,7 @@ class Stream {
  private:
   explicit Stream(const Device& device) : device_(&device) {}
   const Device* device_;
-  CUstream stream_ = nullptr;
+  CUstream own_ = nullptr, stream_ = nullptr;
 };
 
 // Device memory that grows and is reused; its content is lost when it grows.

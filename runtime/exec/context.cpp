@@ -108,11 +108,20 @@ void Context::HeldOnHost(size_t state) {
   }
 }
 
-absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> outputs) {
+absl::Status Context::SetStream(void* stream) {
+  if (engine_.device == nullptr) {
+    return absl::FailedPreconditionError("stream: the model runs on the CPU");
+  }
+  RETURN_IF_ERROR(engine_.device->model.device().MakeCurrent());
+  return engine_.device->stream.Use(static_cast<cuda::CUstream>(stream));
+}
+
+absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> outputs,
+                          std::span<const uint8_t> on_device) {
   if (engine_.device != nullptr) {
     RETURN_IF_ERROR(engine_.device->model.device().MakeCurrent());
   }
-  const absl::Status status = RunPrepared(inputs, outputs);
+  const absl::Status status = RunPrepared(inputs, outputs, on_device);
   engine_.cancelled.store(false, std::memory_order_relaxed);
   if (engine_.device != nullptr && absl::IsInternal(status) && !engine_.device->launch_by_launch) {
     return absl::InternalError(
@@ -121,24 +130,75 @@ absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> o
   return status;
 }
 
-absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunOutput> outputs) {
+absl::Status Context::CheckPlaces(std::span<const RunOutput> outputs, std::span<const uint8_t> on_device) const {
+  const auto refuse = [&](const char* what, const std::string& name) {
+    return engine_.device != nullptr
+               ? absl::OkStatus()
+               : absl::InvalidArgumentError(absl::StrFormat(
+                     "%s '%s': is on a device, the model runs on the CPU (give host memory)", what, name));
+  };
+  for (size_t i = 0; i < on_device.size(); ++i) {
+    RETURN_IF_ERROR(on_device[i] == 0 ? absl::OkStatus() : refuse("input", model_->inputs()[i].name));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    RETURN_IF_ERROR(!outputs[i].on_device ? absl::OkStatus() : refuse("output", model_->outputs()[i].name));
+  }
+  return absl::OkStatus();
+}
+
+// Caches are taken in from the host, and what runs there reads there.
+absl::Status Context::BringToHost(std::span<const uint8_t> on_device) {
+  const bool all = engine_.frames[0]->reads_on_host();
+  on_device_.assign(on_device.begin(), on_device.end());
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    while (brought_.size() <= i) {
+      brought_.emplace_back(&engine_.counters);
+    }
+    Tensor& t = inputs_[i];
+    if (on_device_[i] == 0 || !t.present() || (!all && model_->inputs()[i].state < 0)) {
+      continue;
+    }
+    RETURN_IF_ERROR(brought_[i].Reserve(DenseBytes(t)));
+    RETURN_IF_ERROR(
+        engine_.device->stream.CopyOut(brought_[i].data(), reinterpret_cast<cuda::CUdeviceptr>(t.data), DenseBytes(t)));
+    t.data = brought_[i].data();
+    on_device_[i] = 0;
+  }
+  return engine_.device->stream.Synchronize();
+}
+
+absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunOutput> outputs,
+                                  std::span<const uint8_t> on_device) {
   RETURN_IF_ERROR(CheckInputs(inputs, true));
+  if (!on_device.empty() && on_device.size() != inputs.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("inputs: %d given, places of %d", inputs.size(), on_device.size()));
+  }
   if (outputs.size() != model_->outputs().size()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("outputs: %d given, the model has %d", outputs.size(), model_->outputs().size()));
   }
+  RETURN_IF_ERROR(CheckPlaces(outputs, on_device));
   RETURN_IF_ERROR(BindSizes(inputs));
-  RETURN_IF_ERROR(PrepareStates(inputs));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    given_[i] = {static_cast<uint8_t*>(outputs[i].data), outputs[i].bytes};
+  if (!on_device.empty() && engine_.device != nullptr) {
+    inputs_.assign(inputs.begin(), inputs.end());
+    RETURN_IF_ERROR(BringToHost(on_device));
+    inputs = inputs_;
+    on_device = on_device_;
   }
-  RETURN_IF_ERROR(engine_.frames[0]->Run(inputs, given_));
+  RETURN_IF_ERROR(PrepareStates(inputs));
+  bool queued = engine_.device != nullptr && engine_.device->stream.borrowed();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    given_[i] = outputs[i].on_device ? Memory{} : Memory{static_cast<uint8_t*>(outputs[i].data), outputs[i].bytes};
+    queued = queued && (outputs[i].on_device || !outputs[i].wanted);
+  }
+  RETURN_IF_ERROR(engine_.frames[0]->Run(inputs, given_, on_device));
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].wanted) {
-      RETURN_IF_ERROR(TakeOutput(i, outputs[i]));
+      RETURN_IF_ERROR(outputs[i].on_device ? GiveOnDevice(i, outputs[i]) : TakeOutput(i, outputs[i]));
     }
   }
-  if (engine_.device != nullptr) {
+  if (engine_.device != nullptr && !queued) {
     RETURN_IF_ERROR(engine_.device->stream.Synchronize());
   }
   for (size_t s = 0; s < engine_.states.size(); ++s) {
@@ -171,6 +231,31 @@ absl::Status Context::TakeOutput(size_t index, RunOutput& output) {
   }
   SetDenseStrides(output.tensor);
   CopyTensor(from, output.tensor);
+  return absl::OkStatus();
+}
+
+absl::Status Context::GiveOnDevice(size_t index, RunOutput& output) {
+  output.tensor = engine_.frames[0]->Output(index);
+  const int64_t bytes = DenseBytes(output.tensor);
+  if (output.data == nullptr || output.bytes < bytes) {
+    return absl::InvalidArgumentError(absl::StrFormat("output '%s': needs %d bytes, the caller's buffer has %d",
+                                                      model_->outputs()[index].name, bytes,
+                                                      output.data == nullptr ? 0 : output.bytes));
+  }
+  const cuda::CUdeviceptr to = reinterpret_cast<cuda::CUdeviceptr>(output.data);
+  if (IsDense(output.tensor)) {
+    RETURN_IF_ERROR(engine_.frames[0]->CopyToDevice(index, to, bytes));
+  } else {  // a cache has room behind its positions
+    RETURN_IF_ERROR(engine_.frames[0]->ToHost(index));
+    RETURN_IF_ERROR(kept_[index].Reserve(bytes));
+    Tensor dense = output.tensor;
+    dense.data = kept_[index].data();
+    SetDenseStrides(dense);
+    CopyTensor(output.tensor, dense);
+    RETURN_IF_ERROR(engine_.device->stream.CopyIn(to, dense.data, bytes));
+  }
+  output.tensor.data = output.data;
+  SetDenseStrides(output.tensor);
   return absl::OkStatus();
 }
 

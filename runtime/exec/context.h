@@ -27,6 +27,7 @@ struct RunOutput {
   bool wanted = true;    // false: do not bother (a state then stays where it is)
   void* data = nullptr;  // the caller's memory of `bytes`; null: the context keeps the result
   int64_t bytes = 0;
+  bool on_device = false;  // `data` is memory of the model's GPU
   kernels::Tensor tensor;  // the result, when wanted: dense, with its real sizes
 };
 
@@ -39,7 +40,13 @@ class Context {
   // Runs once.  `inputs`: one a port; not present() where a state's past is not given.  `outputs`: one a port.
   // kInvalidArgument names the input (missing, element type, rank, size), the broken assumption, or the output whose
   // memory is too small; kCancelled after Cancel; kernel errors name the ONNX node.
-  absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs);
+  // `on_device`: one an input, not 0 where its data are in memory of the model's GPU; empty: none.
+  absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs,
+                   std::span<const uint8_t> on_device = {});
+
+  // Work goes to the caller's CUDA stream from now on, behind what is in it; null: to the context's own.  A run whose
+  // wanted outputs are all on the device then returns once it is queued.  kFailedPrecondition without a GPU.
+  absl::Status SetStream(void* stream);
 
   // Sizes of the outputs for inputs of these sizes (data may be null), without running.  A size that data decide is at
   // its largest; -1 when it has no bound.
@@ -68,14 +75,22 @@ class Context {
   absl::Status BindSizes(std::span<const kernels::Tensor> inputs);
   void HeldOnHost(size_t state);  // its twin on the device is old
   absl::Status PrepareStates(std::span<const kernels::Tensor> inputs);
-  absl::Status RunPrepared(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs);
+  absl::Status RunPrepared(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs,
+                           std::span<const uint8_t> on_device);
+  absl::Status CheckPlaces(std::span<const RunOutput> outputs, std::span<const uint8_t> on_device) const;
+  absl::Status BringToHost(std::span<const uint8_t> on_device);
   absl::Status TakeOutput(size_t index, RunOutput& output);
+  absl::Status GiveOnDevice(size_t index, RunOutput& output);
 
   std::shared_ptr<const Model> model_;
   Engine engine_;
   std::vector<StateSizes> state_sizes_;
   std::vector<Memory> given_;
   std::vector<Block> kept_;  // one an output: copies the context made
+  // Of a run with inputs on the device: the inputs, which of them are left there, the others' bytes on the host.
+  std::vector<kernels::Tensor> inputs_;
+  std::vector<uint8_t> on_device_;
+  std::vector<Block> brought_;
 };
 
 }  // namespace sluice::exec

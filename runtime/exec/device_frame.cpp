@@ -47,6 +47,7 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
       roots_(roots),
       tensors_(tensors),
       held_(function.buffers.size()),
+      foreign_(function.buffers.size(), 0),
       addresses_(function.buffers.size(), 0),
       staged_(device_.model.device()),
       block_(device_.model.device()),
@@ -84,9 +85,11 @@ Held& DeviceFrame::held(uint32_t buffer) {
   return desc.kind == BufferKind::kState ? device_.held_states[desc.index] : held_[buffer];
 }
 
-void DeviceFrame::Begin() {
+void DeviceFrame::Begin(std::span<const uint8_t> on_device) {
   for (uint32_t b = 0; b < held_.size(); ++b) {
-    held_[b] = {.host = function_.buffers[b].kind == BufferKind::kInput, .device = false};
+    const bool input = function_.buffers[b].kind == BufferKind::kInput;
+    foreign_[b] = input && !on_device.empty() ? on_device[function_.buffers[b].index] : 0;
+    held_[b] = {.host = input && foreign_[b] == 0, .device = false};
   }
 }
 
@@ -148,10 +151,13 @@ absl::StatusOr<CUdeviceptr> DeviceFrame::Address(uint32_t b) {
 absl::Status DeviceFrame::ToDevice(uint32_t b) {
   ASSIGN_OR_RETURN(const CUdeviceptr address, Address(b));
   Held& where = held(b);
-  if (where.device || !where.host) {
+  if (where.device || (!where.host && foreign_[b] == 0)) {
     return absl::OkStatus();
   }
   where.device = true;
+  if (foreign_[b] != 0) {
+    return device_.stream.CopyWithin(address, reinterpret_cast<CUdeviceptr>(roots_[b].data), BytesOf(b));
+  }
   const BufferDesc& buffer = function_.buffers[b];
   const uint8_t* from = buffer.kind == BufferKind::kState ? engine_.states[buffer.index].data() : roots_[b].data;
   return device_.stream.CopyIn(address, from, BytesOf(b));
@@ -174,6 +180,19 @@ absl::Status DeviceFrame::ToHost(int32_t index) {
   where.host = true;
   RETURN_IF_ERROR(device_.stream.CopyOut(roots_[b].data, addresses_[b], BytesOf(b)));
   return device_.stream.Synchronize();
+}
+
+absl::Status DeviceFrame::CopyTo(CUdeviceptr to, int32_t index, int64_t offset, int64_t bytes) {
+  const uint32_t b = static_cast<uint32_t>(index);
+  const BufferKind kind = function_.buffers[b].kind;
+  if (kind != BufferKind::kWeight && kind != BufferKind::kConstant) {
+    RETURN_IF_ERROR(ToDevice(b));
+    if (held(b).device) {
+      ASSIGN_OR_RETURN(const CUdeviceptr from, Address(b));
+      return device_.stream.CopyWithin(to, from + static_cast<CUdeviceptr>(offset), bytes);
+    }
+  }
+  return device_.stream.CopyIn(to, roots_[b].data + offset, bytes);
 }
 
 absl::Status DeviceFrame::BeforeHost(uint32_t i) {

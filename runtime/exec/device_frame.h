@@ -59,8 +59,9 @@ class DeviceFrame {
               const std::vector<kernels::Tensor>& tensors);
   ~DeviceFrame();
 
-  // A run begins: inputs are on the host, nothing else is anywhere.
-  void Begin();
+  // A run begins: inputs are on the host, or in memory of the caller's on the device (`on_device`: one an input; empty:
+  // none), where roots_ then point; nothing else is anywhere.
+  void Begin(std::span<const uint8_t> on_device);
   // A plan was placed for a stage.
   absl::Status Place(size_t stage, const MemoryPlan& plan);
   // Views of the segment are filled.
@@ -70,6 +71,8 @@ class DeviceFrame {
   void AfterHost(uint32_t instr);
   // The bytes of a buffer on the host.
   absl::Status ToHost(int32_t buffer);
+  // Copies `bytes` of a buffer, from `offset` on, to memory on the device.
+  absl::Status CopyTo(cuda::CUdeviceptr to, int32_t buffer, int64_t offset, int64_t bytes);
 
  private:
   struct Derived {
@@ -121,6 +124,7 @@ class DeviceFrame {
   const std::vector<Memory>& roots_;
   const std::vector<kernels::Tensor>& tensors_;
   std::vector<Held> held_;                       // one a buffer; a state's is the engine's
+  std::vector<uint8_t> foreign_;                 // one a buffer: the caller's, on the device
   std::vector<cuda::CUdeviceptr> addresses_;     // one a buffer
   std::map<uint32_t, cuda::DeviceBlock> ports_;  // of inputs and outputs
   std::vector<Stage> stages_;

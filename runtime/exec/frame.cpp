@@ -129,7 +129,8 @@ absl::Status Frame::RunOnDevice(size_t index) {
   return device_->RunSegment(index);
 }
 
-absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> outputs) {
+absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> outputs,
+                        std::span<const uint8_t> on_device) {
   for (size_t b = 0; b < roots_.size(); ++b) {
     const BufferDesc& buffer = function_.buffers[b];
     if (buffer.kind == BufferKind::kInput) {
@@ -138,7 +139,7 @@ absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> 
   }
   given_ = outputs;
   if (device_ != nullptr) {
-    device_->Begin();
+    device_->Begin(on_device);
   }
   RETURN_IF_ERROR(EnterStage(0));
   return engine_.observer != nullptr ? RunInstrs<true>() : RunInstrs<false>();
@@ -278,6 +279,22 @@ Tensor Frame::Output(size_t i) const {
   }
   t.data = data;
   return t;
+}
+
+bool Frame::reads_on_host() const {
+  return std::any_of(function_.instrs.begin(), function_.instrs.end(),
+                     [](const InstrDesc& instr) { return instr.kind != InstrKind::kDevice; });
+}
+
+absl::Status Frame::CopyToDevice(size_t i, cuda::CUdeviceptr to, int64_t bytes) {
+  const Tensor output = Output(i);
+  const int32_t buffer = function_.outputs[i].buffer;
+  if (device_ == nullptr) {
+    return engine_.device->stream.CopyIn(to, output.data, bytes);
+  }
+  const bool state = function_.buffers[buffer].kind == BufferKind::kState;
+  const uint8_t* root = state ? engine_.states[function_.buffers[buffer].index].data() : roots_[buffer].data;
+  return device_->CopyTo(to, buffer, output.as<const uint8_t>() - root, bytes);
 }
 
 Frame::MemoryUse Frame::Use() const {

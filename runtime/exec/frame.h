@@ -41,8 +41,12 @@ class Frame {
 
   // Runs the function.  The engine's sizes are bound.  `inputs`: one dense tensor a port (none for states).
   // `outputs`: memory for one output a port, where the caller has some; without, the frame keeps the result until its
-  // next run.  kInvalidArgument when memory is too small; errors of kernels name the ONNX node.
-  absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<const Memory> outputs);
+  // next run.  `on_device`: one an input, whose data are on the GPU when it is not 0; empty: none.  Only where
+  // reads_on_host() is false.  kInvalidArgument when memory is too small; errors of kernels name the ONNX node.
+  absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<const Memory> outputs,
+                   std::span<const uint8_t> on_device = {});
+  // Some instruction runs on the host.
+  bool reads_on_host() const;
 
   // The plan of the first stage for the engine's sizes, its memory reserved: what caches must have room for.
   absl::StatusOr<const MemoryPlan*> Plan() { return PlanStage(0); }
@@ -54,6 +58,9 @@ class Frame {
   absl::Status ToHost(size_t i) {
     return device_ == nullptr ? absl::OkStatus() : device_->ToHost(function_.outputs[i].buffer);
   }
+
+  // Copies output i, which is dense, to memory of the GPU.
+  absl::Status CopyToDevice(size_t i, cuda::CUdeviceptr to, int64_t bytes);
 
   // Largest arena of the current plans, its lower bound and the workspace, over all stages, in bytes.
   struct MemoryUse {

@@ -4,7 +4,7 @@
 set -euo pipefail
 bin=$1 models=$2 out=$3 only=${4:-.}
 mkdir -p "$out/bin"
-cp "$bin/sluice-run" "$out/bin/"
+cp "$bin/sluice-run" "$bin/device_memory" "$out/bin/"
 cp "$(dirname "$0")/run.sh" "$out/"
 failed=0
 for dir in "$models"/*/; do

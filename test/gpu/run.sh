@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs what test/gpu/pack.sh made on the GPU of this machine and compares with the data sets.  Needs the driver only.
+# Runs what test/gpu/pack.sh made on the GPU of this machine: compares with the data sets, and data in device memory with
+# data on the host.  Needs the driver only.
 #   ./run.sh [REGEX]        the last line is `N passed, N failed`
 # SLUICE_SYNC=1 waits after each kernel and names the one that fails; RUN="compute-sanitizer …" runs each under a tool.
 set -uo pipefail
@@ -14,6 +15,12 @@ for artifact in */model.sluice; do
   for set in "$name"/test_data_set_*; do
     sets+=(--test-data "$set")
   done
+  if output=$(${RUN:-} bin/device_memory "$artifact" 2>&1); then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAIL $name with data in device memory (exit $?): $output"
+  fi
   if output=$(${RUN:-} bin/sluice-run "$artifact" --device cuda:0 "${sets[@]}" --rtol $rtol --atol $atol 2>&1); then
     passed=$((passed + 1))
   else

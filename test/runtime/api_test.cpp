@@ -44,6 +44,25 @@ TEST(Api, FromCpp) {
   EXPECT_THAT(wrong.status().message(), HasSubstr("input 'z': missing"));
 }
 
+TEST(Api, DeviceMemoryIsRefusedByNameOnTheCpu) {
+  const std::vector<uint8_t> file = sluice::test::DoubleAddArtifact();
+  auto model = sluice::Model::FromMemory(file.data(), file.size());
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto context = model->NewContext();
+  std::vector<float> x(4), y(4);
+  const auto host = sluice::Tensor::Of(x.data(), {1, 4});
+  const auto device = sluice::Tensor::OnDevice(SLUICE_F32, x.data(), 16, {1, 4});
+  const auto input = context->Run({host, device});
+  EXPECT_EQ(input.status().code(), SLUICE_INVALID);
+  EXPECT_THAT(input.status().message(), HasSubstr("input 'z': is on a device"));
+  std::vector<sluice::Tensor> own = {sluice::Tensor::OnDevice(SLUICE_F32, y.data(), 16)};
+  const sluice::Status output = context->Run({host, host}, own);
+  EXPECT_EQ(output.code(), SLUICE_INVALID);
+  EXPECT_THAT(output.message(), HasSubstr(model->outputs()[0].name + "': is on a device"));
+  EXPECT_EQ(context->SetStream(&x).code(), SLUICE_INVALID);
+  EXPECT_TRUE(context->Run({host, host}).ok());
+}
+
 // A "decoder" whose logits say that token t is followed by t + 1.
 TEST(Api, Generates) {
   const std::vector<uint8_t> file = sluice::test::CountingDecoderArtifact();
