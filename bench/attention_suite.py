@@ -26,6 +26,9 @@ def checks():
         cases += [attention(2, 4, 2, 150, 150, d, causal=c, bias=bias) for c, bias in ((0, (1, 1, 150, 150)), (1, (2, 4, 150, 150)), (0, (2, 1, 1, 150)))]
         cases += [attention(3, 4, 2, 100, 260, d, causal=1, key_mask=True), attention(3, 4, 2, 100, 260, d, key_mask=True, empty="uniform"), attention(2, 8, 4, 90, 200, d, causal=1, slopes=True)]
         cases += [attention(3, 4, 2, s, 260, d, causal=1, key_mask=True, empty=e) for s in (1, 100) for e in ("zero", "uniform", "scores", "either")]
+        cases += [attention(3, 4, 2, 450, 450, d, causal=c, window=w, key_mask=True, empty=e) for c, w in ((0, 0), (1, 0), (1, 40)) for e in ("uniform", "scores", "either")]
+        cases += [attention(3, 4, 2, s, 320, d, lengths=[320, 40, 33], causal=1, key_mask=True, empty=e) for s in (1, 50) for e in ("scores", "either")]
+        cases += [attention(3, 4, 2, 150, 150, d, key_mask=True, bias=(3, 1, 1, 150), empty="scores"), attention(3, 4, 2, 150, 60, d, causal=1, empty="uniform")]
         cases += [attention(4, 8, 8, 1, 640, d, lengths=[640, 1, 77, 0], causal=1), attention(3, 4, 2, 33, 320, d, lengths=[320, 40, 33], causal=1)]
         cases += [attention(b, 8, g, s, t, d, causal=1) for b, g, s, t in ((1, 2, 1, 4097), (40, 8, 1, 77), (5, 2, 3, 1000), (2, 1, 2, 130), (1, 8, 1, 1))]
         cases += [attention(2, 8, 2, 1, 3000, d, causal=1, window=500), attention(2, 8, 2, 1, 700, d, causal=1, key_mask=True), attention(2, 8, 2, 2, 700, d, bias=(2, 8, 2, 700)),

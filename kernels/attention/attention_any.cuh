@@ -96,17 +96,17 @@ SL_DEVICE void attention_any(const AttentionViews<typename How::Element>& views,
       }
   }
   sum = reduce_lanes<1, 8>(sum, Sum());
-  if (index < sizes.s && (sum > 0 || How::kEmptyRows == kEmptyZero)) {
+  if (index < sizes.s && (sum != 0 || How::kEmptyRows == kEmptyZero)) {
     for (int c = 0; c < How::kValueDim / 8; ++c) {
       const int col = lane + 8 * c;
       if (col < views.out.size(3)) {
         views.out.data[batch * views.out.stride(0) + head * views.out.stride(1) + index * views.out.stride(2) +
-                       col * views.out.stride(3)] = narrow<typename How::Element>(sum > 0 ? o[c] / sum : Real(0));
+                       col * views.out.stride(3)] = narrow<typename How::Element>(sum != 0 ? o[c] / sum : Real(0));
       }
     }
   }
   if constexpr (How::kEmptyRows != kEmptyZero) {
-    const uint32_t empty = __ballot_sync(~0u, index < sizes.s && !(sum > 0));
+    const uint32_t empty = __ballot_sync(~0u, index < sizes.s && sum == 0);
     for (int i = 0; i < 4; ++i) {  // the rows of this warp, eight lanes each
       if (empty >> (8 * i) & 1) {
         attend_empty_row<How>(views, extras, sizes, batch, head, query0 + threadIdx.x / 32 * 4 + i);

@@ -12,33 +12,40 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 
 // ---- prefill
 
-// Rate: the share of 4096 multiply-adds / clk and SM that a long loop of these tiles reached.
+// Fitted to runs on an H200 (bench/kernels.py sweep).  Rate: the share of 4096 multiply-adds / clk and SM that a long
+// loop of these tiles reached, all blocks of an SM together; clks: what a tile costs beside its blocks of keys.
 struct PrefillTile {
   int64_t dim, keys, consumers, q_stages;
-  double rate;
+  double rate, clks;
 };
-constexpr PrefillTile kPrefillTiles[] = {{64, 128, 3, 2, 0.627},  {64, 128, 2, 2, 0.545}, {128, 128, 2, 2, 0.784},
-                                         {128, 176, 2, 1, 0.824}, {128, 64, 2, 2, 0.65},  {256, 64, 2, 1, 0.6}};
-constexpr double kGhz = 1.6;        // under sustained tensor load
-constexpr double kTileClks = 1500;  // start and end of a tile
+constexpr PrefillTile kPrefillTiles[] = {
+    {64, 128, 3, 2, 0.58, 3000}, {64, 128, 2, 2, 0.48, 2400},   {64, 128, 1, 2, 0.45, 1000},
+    {64, 64, 1, 2, 0.36, 900},   {128, 128, 2, 2, 0.784, 2600}, {128, 176, 2, 1, 0.824, 2600},
+    {128, 64, 2, 2, 0.65, 2600}, {128, 64, 1, 2, 0.5, 1000},    {256, 64, 2, 1, 0.6, 2600}};
+constexpr double kGhz = 1.6;  // under sustained tensor load
+constexpr double kPrefillStartUs = 2.3;
 constexpr int64_t kMaxDim = 256;
 
-// Each tile costs its two products at the rate, plus a start and an end; blocks that the mask cuts cost as much as full
-// ones, which is what small tiles save.
+// A tile costs its two products at the rate for each 64 queries and block of keys that they see (blocks that the mask
+// cuts cost as much as full ones, which is what small tiles save), plus a start and an end.
 double PrefillUs(const AttentionWhat& what, const PrefillTile& tile, const Gpu& gpu) {
   const int64_t queries = 64 * tile.consumers, past = std::max<int64_t>(0, what.t - what.s);
-  double clks = 0;
-  for (int64_t q = 0; q < what.s; q += queries) {
-    const int64_t last = std::min(q + queries, what.s) + past;
-    const int64_t begin = what.window > 0 ? std::max<int64_t>(0, q + past - what.window + 1) : 0;
-    const int64_t end = what.causal ? last : what.t;
-    const int64_t blocks = (end - 1) / tile.keys - begin / tile.keys + 1;
-    clks += kTileClks + blocks * (4.0 * queries * tile.keys * tile.dim / 4096 / tile.rate);
+  const double block_clks = 4.0 * 64 * tile.keys * tile.dim / 4096 / tile.rate;
+  double all = 0, longest = 0;
+  for (int64_t first = 0; first < what.s; first += queries) {
+    double clks = tile.clks;
+    for (int64_t q = first; q < std::min(first + queries, what.s); q += 64) {
+      const int64_t begin = what.window > 0 ? std::max<int64_t>(0, q + past - what.window + 1) : 0;
+      const int64_t end = what.causal ? std::min(q + 64, what.s) + past : what.t;
+      clks += ((end - 1) / tile.keys - begin / tile.keys + 1) * block_clks;
+    }
+    all += clks;
+    longest = std::max(longest, clks);
   }
-  const double tiles = static_cast<double>(what.b) * what.h * CeilDiv(what.s, queries);
+  const double tiles = std::max(1.0, static_cast<double>(what.b) * what.h * CeilDiv(what.s, queries));
   // A list that ends unevenly: as if half a tile more on every SM.
-  const double busy = std::min<double>(gpu.sms, std::max(1.0, tiles));
-  return clks * what.b * what.h / busy / (kGhz * 1e3) * (1 + 0.5 * busy / std::max(1.0, tiles)) + 3;
+  const double busy = std::min<double>(gpu.sms, tiles), tail = tiles > busy ? 1 + 0.5 * busy / tiles : 1;
+  return std::max(longest, all * what.b * what.h / busy * tail) / (kGhz * 1e3) + kPrefillStartUs;
 }
 
 bool SixteenBits(const AttentionWhat& what) {
@@ -55,17 +62,19 @@ void AddPrefill(const AttentionWhat& what, const Gpu& gpu, std::vector<Attention
   for (const PrefillTile& tile : kPrefillTiles) {
     // The widest tiles and three consumers leave no registers for more than the plain pattern, a bias wants more yet.
     const bool tight = tile.keys > 128 || tile.consumers > 2;
-    if (!SixteenBits(what) || tile.dim != PanelDim(what) || (tight && (what.every_score || what.window > 0)) ||
+    if (!SixteenBits(what) || tile.dim != PanelDim(what) || what.beyond_ends ||
+        (tight && (what.every_score || what.window > 0 || what.empty_rows)) ||
         (what.bias && tile.dim * tile.keys > 128 * 64)) {
       continue;
     }
-    all.push_back({.form = AttentionForm::kPrefill,
-                   .dim = tile.dim,
-                   .keys = tile.keys,
-                   .consumers = tile.consumers,
-                   .q_stages = tile.q_stages,
-                   .ctas = gpu.sms,
-                   .us = PrefillUs(what, tile, gpu)});
+    AttentionHow how{.form = AttentionForm::kPrefill,
+                     .dim = tile.dim,
+                     .keys = tile.keys,
+                     .consumers = tile.consumers,
+                     .q_stages = tile.q_stages,
+                     .us = PrefillUs(what, tile, gpu)};
+    how.ctas = gpu.sms * how.per_sm();
+    all.push_back(how);
   }
 }
 
@@ -136,8 +145,9 @@ void AddAny(const AttentionWhat& what, const Gpu& gpu, std::vector<AttentionHow>
 int64_t AttentionHow::SharedBytes(int64_t batch) const {
   switch (form) {
     case AttentionForm::kPrefill: {
-      const int64_t queries = 64 * consumers, barriers = (2 * q_stages + 10) * 8, tiles = (q_stages + 1) * 32;
-      return RoundUp(q_stages * queries * dim * 2 + 4 * keys * dim * 2 + barriers + tiles, 1024);
+      const int64_t queries = 64 * consumers, barriers = (2 * q_stages + 10) * 8, tiles = (q_stages + 1) * 36;
+      const int64_t kept = 2 * CeilDiv(keys, 32) * 4;
+      return RoundUp(q_stages * queries * dim * 2 + 4 * keys * dim * 2 + barriers + RoundUp(kept + tiles, 8), 1024);
     }
     case AttentionForm::kDecode: {
       const int64_t rows = 8 * rows8, merge = warps() * rows * (dim + 4 + 2) * 4;

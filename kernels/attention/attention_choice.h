@@ -22,8 +22,10 @@ struct AttentionWhat {
   int64_t window = 0;        // 0: none
   bool every_score = false;  // bias, slopes or a key mask: no block of scores goes without them
   bool bias = false;
-  bool lengths = false;    // sequences of different lengths
-  bool same_types = true;  // q, k, v and the result
+  bool lengths = false;      // sequences of different lengths
+  bool empty_rows = false;   // what a query that sees no key gives is not zero
+  bool beyond_ends = false;  // it takes keys beyond its sequence's length
+  bool same_types = true;    // q, k, v and the result
 };
 
 enum class AttentionForm : int64_t {
@@ -42,6 +44,7 @@ struct AttentionHow {
   double us = 0;  // predicted
 
   int64_t warps() const { return stages / rows8; }
+  int64_t per_sm() const { return form == AttentionForm::kPrefill && consumers == 1 ? 2 : 1; }  // blocks
   // Bytes of dynamic shared memory, as the kernel's sizeof.  `batch`: with lengths, the most rows of the batch.
   int64_t SharedBytes(int64_t batch) const;
   std::string Name() const;

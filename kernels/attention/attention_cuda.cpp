@@ -55,6 +55,8 @@ AttentionWhat What(const CudaQuery& query) {
   what.every_score = Has(query, kBias) || Has(query, kKeyMask) || Has(query, kSlopes);
   what.bias = Has(query, kBias);
   what.lengths = Has(query, kLengths);
+  what.empty_rows = attributes.empty_rows != "Zero";
+  what.beyond_ends = what.lengths && attributes.empty_rows == "Uniform";
   return what;
 }
 
@@ -211,7 +213,7 @@ class Emitter {
                         how_.keys, how_.consumers, how_.q_stages, query_.outs[0].dims[3].value(), kHeadBytes);
     Finish("#include \"kernels/attention/attention_prefill.cuh\"\n" + wgmma + HowText(numbers) +
                "using Plan = sl::PrefillPlan<How>;\n",
-           "sl::PrefillShared<Plan>", "Plan::kThreads, 1",
+           "sl::PrefillShared<Plan>", "Plan::kThreads, Plan::kPerSm",
            "  sl::attention_prefill<Plan>(q_map, k_map, v_map, {q, k, v, out}, sizes, extras, counters);\n");
   }
 

@@ -50,9 +50,10 @@ SL_DEVICE void attention_prefill(const TensorMap& q_map, const TensorMap& k_map,
   wait_for_previous();
   if (warpgroup == 0) {
     give_registers<P::kProducerRegs>();
-    if (threadIdx.x == 0) {
-      produce_attention<P>(sm, q_map, k_map, v_map, sizes);
-    } else if (threadIdx.x == 32) {
+    const int warp = warp_uniform(threadIdx.x / 32);
+    if (warp == 0) {
+      PrefillProducer<P>{sm, q_map, k_map, v_map, sizes, extras}.run();
+    } else if (warp == 1) {
       schedule_attention<P>(sm, PrefillList<P>(sizes, extras), next);
     }
   } else {

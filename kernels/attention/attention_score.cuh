@@ -42,6 +42,61 @@ struct Keys {
   int begin, end;
 };
 
+// Some keys of a block: bit i % 32 of word i / 32 stands for key i.
+template <int kKeys>
+struct KeySet {
+  static constexpr int kWords = (kKeys + 31) / 32;
+  uint32_t words[kWords];
+
+  // Bits [begin, end) of a word, as far as it has them.
+  SL_DEVICE static uint32_t bits(int begin, int end) { return shifted(max(begin, 0)) & ~shifted(max(end, 0)); }
+  SL_DEVICE static uint32_t shifted(int count) {  // ~0u << count, 0 from 32 on
+    uint32_t x;
+    asm("shl.b32 %0, %1, %2;" : "=r"(x) : "r"(~0u), "r"(count));
+    return x;
+  }
+  SL_DEVICE static KeySet of(Keys range) {
+    KeySet set;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) {
+      set.words[w] = bits(range.begin - 32 * w, range.end - 32 * w);
+    }
+    return set;
+  }
+  SL_DEVICE bool any() const {
+    uint32_t some = 0;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) {
+      some |= words[w];
+    }
+    return some != 0;
+  }
+  SL_DEVICE bool all() const {
+    bool all = true;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) {
+      all &= words[w] == bits(0, kKeys - 32 * w);
+    }
+    return all;
+  }
+  SL_DEVICE KeySet operator&(const KeySet& other) const {
+    KeySet set;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) {
+      set.words[w] = words[w] & other.words[w];
+    }
+    return set;
+  }
+  SL_DEVICE KeySet operator|(const KeySet& other) const {
+    KeySet set;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) {
+      set.words[w] = words[w] | other.words[w];
+    }
+    return set;
+  }
+};
+
 // One row of the batch: positions count from its first key; its queries are the last s of its `count` keys.
 template <class How>
 struct Sequence {

@@ -196,7 +196,7 @@ struct DecodeConsumer {
   }
 
   SL_DEVICE void store(const Segment<P>& part, int r, int dim, const Merge& merge) const {
-    const bool seen = merge.sum > 0;
+    const bool seen = merge.sum != 0;  // NaN is no row without keys
     if (dim >= views.out.size(3) || (How::kEmptyRows != kEmptyZero && !seen)) {
       return;  // store_empty does what is not zero
     }
@@ -208,7 +208,7 @@ struct DecodeConsumer {
   template <typename SumOf>
   SL_DEVICE void store_empty(const Segment<P>& part, const SumOf& sum_of) const {
     for (int r = warp; How::kEmptyRows != kEmptyZero && r < rows; r += P::kWarps) {
-      if (!(sum_of(r) > 0)) {
+      if (sum_of(r) == 0) {
         attend_empty_row<How>(views, line.extras, sizes, part.batch, part.head * group + r % group, r / group);
       }
     }

@@ -1,4 +1,5 @@
-// attention_decode.cuh: what a CTA holds, the line of tiles, how it is cut into runs, and the thread that streams a run.
+// attention_decode.cuh: what a CTA holds, the line of tiles, how it is cut into runs, and the thread that streams a
+// run.
 #pragma once
 #include "kernels/attention/attention_score.cuh"
 #include "kernels/device/tma.cuh"

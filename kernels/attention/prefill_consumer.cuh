@@ -81,11 +81,17 @@ SL_DEVICE void transpose_quad(uint32_t (&x)[4], int i) {
   }
 }
 
+struct Blocks {
+  int first, last;  // none if last < first
+};
+
 // One consumer warpgroup.
 template <class P>
 struct PrefillConsumer {
   using How = typename P::How;
   using Element = typename P::Element;
+  using Set = KeySet<P::kKeys>;
+  static constexpr bool kSets = How::kKeyMask || P::kEmptyCounts;
   static constexpr int kDim = P::kDim, kKeys = P::kKeys, kPanelBytes = kKeys * 128;
   static constexpr int kStageStep = kDim * kKeys * 2 / 16, kQStep = kDim * P::kQueries * 2 / 16;
 
@@ -102,6 +108,9 @@ struct PrefillConsumer {
   RowState state;
   float s[kKeys / 2], o[kDim / 2], shrink[2];
   uint32_t p[kKeys / 16][4];
+  // What the keys are that a row has taken so far, if it may see none (kEmptyCounts): the better, the higher.
+  enum Rank { kNothing, kAll, kEither, kSees };
+  int rank[2];
 
   SL_DEVICE PrefillConsumer(PrefillShared<P>& sm, const AttentionSizes& sizes, const AttentionExtras<How>& extras,
                             const AttentionViews<Element>& views, int consumer)
@@ -146,36 +155,65 @@ struct PrefillConsumer {
     }
     wgmma_commit();
   }
-  SL_DEVICE void make_logits(const PrefillTile& tile, int n) {
+  // From dot products of block n to logits; -infinity for what a row does not take.
+  SL_DEVICE void make_logits(const PrefillTile& tile, int n, const Set& kept) {
 #pragma unroll
     for (int i = 0; i < kKeys / 2; ++i) {
       s[i] = Score<How>::scaled(s[i]);
     }
-    if (!P::kEveryScore && (!How::kWindow || n >= tile.clean0) && n < tile.clean1) {
+    const bool whole = (!How::kWindow || n >= tile.clean0) && n < tile.clean1 && (!How::kKeyMask || kept.all());
+    if (!Score<How>::kAddends && whole) {
+      rise(0, kSees), rise(1, kSees);
       return;
     }
     // What lies beyond the sequence may hold anything, in K too: its scores are replaced, never used.
-    const int key0 = n * kKeys + lane % 4 * 2;
+    const int key0 = n * kKeys, column0 = lane % 4 * 2;
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const int index = min(tile.first + row + 8 * r, sizes.s - 1), query = tile.count - sizes.s + index;
       const Score<How> score(extras, sizes, tile.batch, tile.head, index, query);
       const Keys keys = Sequence<How>(tile.count, tile.count - sizes.s).of(query);
-      const int begin = keys.begin - key0, end = keys.end - key0;
+      const Keys pattern{keys.begin - key0, keys.end - key0};
+      Set takes;  // only where it is more than the pattern: the widest tiles have no registers for it
+      bool flat = false;
+      if constexpr (kSets) {
+        takes = takes_for_now(r, pattern, kept, tile.count - key0);
+        flat = How::kEmptyRows == kEmptyUniform && rank[r] != kSees;
+      }
 #pragma unroll
       for (int j = 0; j < kKeys / 4; ++j) {
         const int column = j / 2 * 8 + j % 2;
+        const bool taken = kSets
+                               ? takes.words[column / 32] >> column0 >> (column % 32) & 1
+                               : column < pattern.end - column0 && (!How::kWindow || column >= pattern.begin - column0);
         float& x = s[j / 2 * 4 + 2 * r + j % 2];
-        const bool seen = column < end && (!How::kWindow || column >= begin);
-        if constexpr (P::kEveryScore) {
-          x = seen && score.kept(key0 + column) ? x + score.addend(key0 + column) : -infinity();
+        if constexpr (Score<How>::kAddends) {
+          x += taken ? score.addend(key0 + column0 + column) : 0.0f;
           if (j % 4 == 3) {
             asm volatile("" ::: "memory");  // more loads in flight would spill
           }
-        } else {
-          x = seen ? x : -infinity();
         }
+        x = taken ? (flat ? 0.0f : x) : -infinity();
       }
+    }
+  }
+  // What row r takes of a block: what it sees.  As long as it has seen no key, it takes what it gives if it never does,
+  // by the best of the ranks so far; a better one starts it afresh.
+  SL_DEVICE Set takes_for_now(int r, Keys pattern, const Set& kept, int count) {
+    const Set within = Set::of(pattern);
+    const Set sees = How::kKeyMask ? within & kept : within;
+    if constexpr (!P::kEmptyCounts) {
+      return sees;
+    }
+    const Set all = Set::of({0, count});
+    const Set either = How::kEmptyRows == kEmptyEither && How::kKeyMask ? (within | kept) & all : all;
+    rise(r, sees.any() ? kSees : either.any() ? kEither : kAll);
+    return rank[r] == kSees ? sees : rank[r] == kEither ? either : all;
+  }
+  SL_DEVICE void rise(int r, int found) {
+    if (P::kEmptyCounts && found > rank[r]) {
+      rank[r] = found;
+      state.max[r] = -infinity();
     }
   }
   SL_DEVICE void make_weights() {  // an f32 accumulator, packed in pairs, is exactly a 16-bit A operand
@@ -205,35 +243,75 @@ struct PrefillConsumer {
     }
   }
 
-  SL_DEVICE void attend(const PrefillTile& tile, const Baton<P>& baton) {
-    const int first_block = How::kWindow ? tile.first_block : 0;
+  // A block that no row of this warpgroup sees.
+  SL_DEVICE void pass_over(const PrefillTile& tile, int n, const Baton<P>& baton) {
+    if (n < tile.last_block) {
+      baton.take();
+      baton.pass();
+    }
     barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
-    start_scores();
-    wgmma_wait<0>();
-    pin(s);
     release(sm.k_empty[k_slot()]);
     ++blocks_done;
-    if (first_block == tile.last_block) {
+    barrier_wait(shared_address(&sm.v_full[v_slot()]), (blocks_done - 1) / P::kStages & 1);
+    release(sm.v_empty[v_slot()]);
+  }
+  // The blocks that this warpgroup's rows see, as first and last; none if it has no rows.
+  SL_DEVICE Blocks own_blocks(const PrefillTile& tile) const {
+    Blocks own{How::kWindow ? tile.first_block : 0, tile.last_block};
+    const int first = tile.first + consumer * 64;
+    if (first >= sizes.s) {
+      own.last = own.first - 1;
+    } else if (How::kCausal && !tile.all_keys) {
+      const Sequence<How> sequence(tile.count, tile.count - sizes.s);
+      const int q0 = sequence.first_query + first;
+      const Keys any = sequence.any(q0, min(q0 + 64, tile.count));
+      own.first = How::kWindow ? any.begin / kKeys : 0;
+      own.last = any.end > any.begin ? (any.end - 1) / kKeys : own.first - 1;
+    }
+    return own;
+  }
+  SL_DEVICE void attend(const PrefillTile& tile, const Baton<P>& baton) {
+    const Blocks own = own_blocks(tile);
+    const int first_block = How::kWindow ? tile.first_block : 0;
+    int n = tile.last_block;
+    for (; n >= first_block && n > own.last; --n) {
+      pass_over(tile, n, baton);
+    }
+    if (own.last >= own.first) {
+      attend_blocks(tile, own, baton);
+      n = own.first - 1;
+    } else {
       release(sm.q_empty[q_slot()]);
     }
-    make_logits(tile, tile.last_block);
-    softmax_step(s, state, Score<How>::kSlope, shrink);
+    for (; How::kWindow && n >= first_block; --n) {
+      pass_over(tile, n, baton);
+    }
+  }
+  SL_DEVICE void attend_blocks(const PrefillTile& tile, Blocks own, const Baton<P>& baton) {
+    const auto [first, last] = own;
+    barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
+    if (last < tile.last_block) {
+      baton.take();
+    }
+    start_scores();
+    if (last < tile.last_block) {
+      baton.pass();
+    }
+    wgmma_wait<0>();
+    pin(s);
+    finish_scores(tile, last, first == last);
+    ++blocks_done;
     make_weights();
-    for (int n = tile.last_block - 1; n >= first_block; --n) {
+    for (int n = last - 1; n >= first; --n) {
       barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
       baton.take();
       start_scores();
       wait_values(n + 1, tile.count);
-      start_output(n < tile.last_block - 1);
+      start_output(n < last - 1);
       baton.pass();
       wgmma_wait<1>();
       pin(s);
-      release(sm.k_empty[k_slot()]);
-      if (n == first_block) {
-        release(sm.q_empty[q_slot()]);
-      }
-      make_logits(tile, n);
-      softmax_step(s, state, Score<How>::kSlope, shrink);
+      finish_scores(tile, n, n == first);
       wgmma_wait<0>();
       pin(o), pin(p);
       release(sm.v_empty[v_slot()]);
@@ -244,11 +322,24 @@ struct PrefillConsumer {
         o[i] *= shrink[i / 2 % 2];
       }
     }
-    wait_values(first_block, tile.count);
-    start_output(first_block < tile.last_block);
+    wait_values(first, tile.count);
+    start_output(first < last);
     wgmma_wait<0>();
     pin(o);
     release(sm.v_empty[v_slot()]);
+  }
+  // From the scores of block n, which have arrived, to weights that are not yet packed.
+  SL_DEVICE void finish_scores(const PrefillTile& tile, int n, bool last_of_q) {
+    Set kept;
+    if constexpr (How::kKeyMask) {
+      kept = sm.kept[k_slot()];
+    }
+    release(sm.k_empty[k_slot()]);
+    if (last_of_q) {
+      release(sm.q_empty[q_slot()]);
+    }
+    make_logits(tile, n, kept);
+    softmax_step(s, state, Score<How>::kSlope, shrink);
   }
 
   SL_DEVICE void store(const PrefillTile& tile) const {
@@ -266,23 +357,11 @@ struct PrefillConsumer {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           const uint32_t pair = pack<Element>(o[16 * g + 4 * j + 2 * r] * scale, o[16 * g + 4 * j + 2 * r + 1] * scale);
-          x[j] = sums[r] > 0 ? pair : 0;  // o is not even set if the tile saw no key
+          x[j] = sums[r] == 0 ? 0 : pair;  // o is not even set if no row saw a key
         }
         transpose_quad(x, lane % 4);
-        const bool kept = How::kEmptyRows == kEmptyZero || sums[r] > 0;
-        if (index + 8 * r < sizes.s && kept && 32 * g + lane % 4 * 8 < P::kWidth) {
+        if (index + 8 * r < sizes.s && 32 * g + lane % 4 * 8 < P::kWidth) {
           *reinterpret_cast<uint4*>(to + 32 * g) = {x[0], x[1], x[2], x[3]};
-        }
-      }
-    }
-    if constexpr (How::kEmptyRows != kEmptyZero) {
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const uint32_t empty = __ballot_sync(~0u, index + 8 * r < sizes.s && !(sums[r] > 0));
-        for (int i = 0; i < 8; ++i) {  // the rows of this warp, four lanes each
-          if (empty >> (4 * i) & 1) {
-            attend_empty_row<How>(views, extras, sizes, tile.batch, tile.head, index - lane / 4 + i + 8 * r);
-          }
         }
       }
     }
@@ -297,11 +376,8 @@ struct PrefillConsumer {
         return;
       }
       state = {{-infinity(), -infinity()}, {0, 0}};
-      if (tile.last_block >= tile.first_block) {
-        attend(tile, baton);
-      } else {
-        release(sm.q_empty[q_slot()]);
-      }
+      rank[0] = rank[1] = 0;
+      attend(tile, baton);
       ++tiles;
       store(tile);
     }

@@ -1,5 +1,5 @@
-// attention_prefill.cuh: what a CTA holds, which tiles there are and in which order they are taken, and the two threads
-// that fetch them: the scheduler (which tile) and the producer (its Q, K and V).
+// attention_prefill.cuh: what a CTA holds, which tiles there are and in which order they are taken, and the two warps
+// that fetch them: the scheduler (which tile) and the producer (its Q, K, V and key mask).
 #pragma once
 #include "kernels/attention/attention_score.cuh"
 #include "kernels/device/tma.cuh"
@@ -14,10 +14,12 @@ struct PrefillPlan : How_ {
   static constexpr int kQStages = How_::kQStages, kPanels = kDim / 64;
   static constexpr bool kTakeTurns = kConsumers == 3;  // measured: 0..4 % with three consumers, 0..-1 % with two
   static constexpr int kQueries = 64 * kConsumers, kThreads = 128 * (kConsumers + 1);
+  static constexpr int kPerSm = kConsumers == 1 ? 2 : 1;  // CTAs
   // Their sum over the warpgroups must be what the launch allocated.
-  static constexpr int kProducerRegs = kConsumers == 2 ? 40 : 32, kConsumerRegs = kConsumers == 2 ? 232 : 160;
-  // Every score passes through logit and kept, not only those of blocks that the mask cuts.
-  static constexpr bool kEveryScore = How_::kBias || How_::kSlopes || How_::kKeyMask;
+  static constexpr int kProducerRegs = kConsumers == 3 ? 32 : 40;
+  static constexpr int kConsumerRegs = kConsumers == 3 ? 160 : kConsumers == 2 ? 232 : 216;
+  // What a row without keys gives is computed under way, not zero.
+  static constexpr bool kEmptyCounts = How_::kEmptyRows != kEmptyZero;
 };
 
 // One unit of work: up to kQueries queries of one head against blocks of kKeys keys.  Valid from q_full to q_empty.
@@ -25,7 +27,8 @@ struct PrefillTile {
   int batch, head, first;       // first: index of the first query; -1: no more work
   int count;                    // keys of its sequence
   int first_block, last_block;  // walked from last down to first; none if last < first
-  int clean0, clean1;           // blocks in [clean0, clean1) need no mask
+  int clean0, clean1;           // blocks in [clean0, clean1) are within the pattern of every query
+  bool all_keys;                // the blocks are all there are: a query may see no key
 };
 
 template <class P>
@@ -35,20 +38,22 @@ struct PrefillShared {
   alignas(1024) uint16_t v[P::kStages][P::kPanels][P::kKeys][64];
   uint64_t q_full[P::kQStages], q_empty[P::kQStages];
   uint64_t k_full[P::kStages], k_empty[P::kStages], v_full[P::kStages], v_empty[P::kStages];
-  PrefillTile tile[P::kQStages];  // travels with q
-  PrefillTile pending;            // what the scheduler found next
+  KeySet<P::kKeys> kept[P::kStages];  // by the key mask: travels with k
+  PrefillTile tile[P::kQStages];      // travels with q
+  PrefillTile pending;                // what the scheduler found next
   uint64_t pending_full, pending_empty;
 };
 
 // The list of tiles, in the order CTAs take them: as many heads together as L2 holds the keys of, within those the last
-// (with a causal mask: longest) queries first.
+// (with a causal mask: longest) queries first.  Used by a whole warp.
 template <class P>
 struct PrefillList {
+  using How = typename P::How;
   const AttentionSizes& sizes;
-  const AttentionExtras<typename P::How>& extras;
+  const AttentionExtras<How>& extras;
   int rows, together;  // query blocks of a head; (batch, head) pairs walked together
 
-  SL_DEVICE PrefillList(const AttentionSizes& sizes, const AttentionExtras<typename P::How>& extras)
+  SL_DEVICE PrefillList(const AttentionSizes& sizes, const AttentionExtras<How>& extras)
       : sizes(sizes), extras(extras), rows(ceil_div(sizes.s, P::kQueries)) {
     const int64_t head_bytes = int64_t(sizes.t) * P::kDim * 2 * 2;
     together = sizes.h / max(sizes.g, 1) *
@@ -66,80 +71,167 @@ struct PrefillList {
     const int pair = chunk * together + rest - row * width;
     tile.batch = pair / sizes.h, tile.head = pair - tile.batch * sizes.h, tile.first = (rows - 1 - row) * P::kQueries;
 
-    const Sequence<typename P::How> sequence(extras, sizes, tile.batch);
+    const Sequence<How> sequence(extras, sizes, tile.batch);
     tile.count = sequence.count;
     const int q0 = sequence.first_query + tile.first, q1 = min(q0 + P::kQueries, tile.count);
-    const Keys any = sequence.any(q0, q1), all = sequence.all(q0, q1);
+    tile.all_keys = P::kEmptyCounts && has_empty_row(sequence, tile.batch, q0, q1);
+    const Keys any = tile.all_keys ? Keys{0, tile.count} : sequence.any(q0, q1), all = sequence.all(q0, q1);
     tile.first_block = any.begin / P::kKeys;
     tile.last_block = any.end > any.begin ? (any.end - 1) / P::kKeys : tile.first_block - 1;
     tile.clean0 = (all.begin + P::kKeys - 1) / P::kKeys, tile.clean1 = all.end / P::kKeys;
     return tile;
   }
+
+ private:
+  // Whether one of the queries at positions [q0, q1) sees no key and has keys outside its pattern.
+  SL_DEVICE bool has_empty_row(const Sequence<How>& sequence, int batch, int q0, int q1) const {
+    if (!How::kCausal || q0 < 0 || !How::kKeyMask) {
+      return How::kCausal && q0 < 0;
+    }
+    const uint8_t* mask = extras.key_mask + int64_t(batch) * sizes.t;
+    const int lane = threadIdx.x % 32;
+    int last = -1;  // the last key that is kept, so far
+    for (int key0 = sequence.any(q0, q1).begin / 32 * 32; key0 < q1; key0 += 32) {
+      const int at = key0 + lane;  // key, then query
+      const uint32_t kept = __ballot_sync(~0u, at < q1 && mask[min(at, q1 - 1)] != 0),
+                     before = kept & ~0u >> (31 - lane);
+      const int mine = before != 0 ? key0 + 31 - __clz(before) : last;
+      const bool empty = at >= q0 && at < q1 && (mine < 0 || (How::kWindow && at - mine >= How::kWindow));
+      if (__any_sync(~0u, empty)) {
+        return true;
+      }
+      last = kept != 0 ? key0 + 31 - __clz(kept) : last;
+      if (!How::kWindow && last >= 0) {
+        return false;  // later queries see that one
+      }
+    }
+    return false;
+  }
 };
 
-// One thread: takes tiles from the shared counter and works out where they lie, a tile ahead of the producer.
+// One warp: takes tiles from the shared counter and works out where they lie, a tile ahead of the producer.
 template <class P>
 SL_DEVICE void schedule_attention(PrefillShared<P>& sm, const PrefillList<P>& list, uint32_t* next) {
+  const bool leader = threadIdx.x % 32 == 0;
   Ring<1> pending;
   for (int index = blockIdx.x;; pending.next()) {
     const PrefillTile tile = list.at(index);
     barrier_wait(shared_address(&sm.pending_empty), pending.parity ^ 1);
-    sm.pending = tile;
-    barrier_arrive(shared_address(&sm.pending_full));
+    int taken = 0;
+    if (leader) {
+      sm.pending = tile;
+      barrier_arrive(shared_address(&sm.pending_full));
+      taken = tile.first < 0 ? 0 : int(atomicAdd(next, 1u));
+    }
     if (tile.first < 0) {
       return;
     }
-    const int taken = int(atomicAdd(next, 1u));
-    if (taken == list.count() - 1) {
+    taken = warp_uniform(taken);
+    if (leader && taken == list.count() - 1) {
       *next = 0;  // one take a tile: this was the last, so rewind for the next launch
     }
     index = gridDim.x + taken;
   }
 }
 
-// One thread: keeps the loads of Q, K and V in flight.
+// One warp: keeps the loads of Q, K and V in flight.
 template <class P>
-SL_DEVICE void produce_attention(PrefillShared<P>& sm, const TensorMap& q_map, const TensorMap& k_map,
-                                 const TensorMap& v_map, const AttentionSizes& sizes) {
+struct PrefillProducer {
+  PrefillShared<P>& sm;
+  const TensorMap &q_map, &k_map, &v_map;
+  const AttentionSizes& sizes;
+  const AttentionExtras<typename P::How>& extras;
+  const int lane = threadIdx.x % 32;
   Ring<P::kQStages> q;
   Ring<P::kStages> k, v;
-  Ring<1> pending;
-  auto load = [](auto& ring, const TensorMap& map, uint64_t* full, uint64_t* empty, auto& to, int row, int head,
-                 int batch) {
-    barrier_wait(shared_address(&empty[ring.slot]), ring.parity ^ 1);
-    const uint32_t bar = shared_address(&full[ring.slot]);
-    barrier_expect(bar, sizeof(to[0]));
+
+  template <class Tile>
+  SL_DEVICE void load(Tile& to, const TensorMap& map, uint32_t bar, int row, int head, int batch) const {
 #pragma unroll
-    for (int p = 0; p < P::kPanels; ++p) tma_load(shared_address(to[ring.slot][p]), map, bar, p * 64, row, head, batch);
-    ring.next();
-  };
-  while (true) {
-    barrier_wait(shared_address(&sm.pending_full), pending.parity);
-    const PrefillTile tile = sm.pending;
-    barrier_arrive(shared_address(&sm.pending_empty));
-    pending.next();
-    const int head = tile.head / (sizes.h / sizes.g), first_row = tile.first_block * P::kKeys;
-    int row = tile.last_block * P::kKeys;
-    const bool any = tile.first >= 0 && row >= first_row;
-    if (any) {
-      load(k, k_map, sm.k_full, sm.k_empty, sm.k, row, head, tile.batch);
-    }
-    barrier_wait(shared_address(&sm.q_empty[q.slot]), q.parity ^ 1);
-    sm.tile[q.slot] = tile;
-    if (tile.first < 0) {
-      barrier_arrive(shared_address(&sm.q_full[q.slot]));
-      return;
-    }
-    load(q, q_map, sm.q_full, sm.q_empty, sm.q, tile.first, tile.head, tile.batch);
-#pragma unroll 1
-    for (; row > first_row; row -= P::kKeys) {
-      load(k, k_map, sm.k_full, sm.k_empty, sm.k, row - P::kKeys, head, tile.batch);
-      load(v, v_map, sm.v_full, sm.v_empty, sm.v, row, head, tile.batch);
-    }
-    if (any) {
-      load(v, v_map, sm.v_full, sm.v_empty, sm.v, row, head, tile.batch);
+    for (int p = 0; p < P::kPanels; ++p) {
+      tma_load(shared_address(to[p]), map, bar, p * 64, row, head, batch);
     }
   }
-}
+  SL_DEVICE void load_q(const PrefillTile& tile) {
+    const uint32_t bar = shared_address(&sm.q_full[q.slot]);
+    if (lane == 0) {
+      barrier_expect(bar, sizeof(sm.q[0]));
+      load(sm.q[q.slot], q_map, bar, tile.first, tile.head, tile.batch);
+    }
+    q.next();
+  }
+  SL_DEVICE void load_k(int row, int head, int batch) {
+    using Set = KeySet<P::kKeys>;
+    uint8_t kept[Set::kWords];  // read while the slot is still in use
+#pragma unroll
+    for (int w = 0; P::kKeyMask && w < Set::kWords; ++w) {
+      const int key = row + 32 * w + lane;
+      kept[w] = extras.key_mask[int64_t(batch) * sizes.t + min(key, sizes.t - 1)];
+    }
+    barrier_wait(shared_address(&sm.k_empty[k.slot]), k.parity ^ 1);
+    const uint32_t bar = shared_address(&sm.k_full[k.slot]);
+    if (lane == 0) {
+      barrier_announce(bar, sizeof(sm.k[0]));
+      load(sm.k[k.slot], k_map, bar, row, head, batch);
+    }
+#pragma unroll
+    for (int w = 0; P::kKeyMask && w < Set::kWords; ++w) {
+      const uint32_t word = __ballot_sync(~0u, kept[w] != 0) & Set::bits(0, P::kKeys - 32 * w);
+      if (lane == 0) {
+        sm.kept[k.slot].words[w] = word;
+      }
+    }
+    if (lane == 0) {
+      barrier_arrive(bar);
+    }
+    k.next();
+  }
+  SL_DEVICE void load_v(int row, int head, int batch) {
+    barrier_wait(shared_address(&sm.v_empty[v.slot]), v.parity ^ 1);
+    const uint32_t bar = shared_address(&sm.v_full[v.slot]);
+    if (lane == 0) {
+      barrier_expect(bar, sizeof(sm.v[0]));
+      load(sm.v[v.slot], v_map, bar, row, head, batch);
+    }
+    v.next();
+  }
+  SL_DEVICE void run() {
+    Ring<1> pending;
+    while (true) {
+      barrier_wait(shared_address(&sm.pending_full), pending.parity);
+      const PrefillTile tile = sm.pending;
+      __syncwarp();
+      if (lane == 0) {
+        barrier_arrive(shared_address(&sm.pending_empty));
+      }
+      pending.next();
+      const int head = tile.head / (sizes.h / sizes.g), first_row = tile.first_block * P::kKeys;
+      int row = tile.last_block * P::kKeys;
+      const bool any = tile.first >= 0 && row >= first_row;
+      if (any) {
+        load_k(row, head, tile.batch);
+      }
+      barrier_wait(shared_address(&sm.q_empty[q.slot]), q.parity ^ 1);
+      if (lane == 0) {
+        sm.tile[q.slot] = tile;
+      }
+      if (tile.first < 0) {
+        if (lane == 0) {
+          barrier_arrive(shared_address(&sm.q_full[q.slot]));
+        }
+        return;
+      }
+      load_q(tile);
+#pragma unroll 1
+      for (; row > first_row; row -= P::kKeys) {
+        load_k(row - P::kKeys, head, tile.batch);
+        load_v(row, head, tile.batch);
+      }
+      if (any) {
+        load_v(row, head, tile.batch);
+      }
+    }
+  }
+};
 
 }  // namespace sl

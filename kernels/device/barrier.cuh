@@ -32,6 +32,9 @@ SL_DEVICE void barrier_init_fence() { asm volatile("fence.mbarrier_init.release.
 SL_DEVICE void barrier_expect(uint32_t bar, int bytes) {  // arrives once and announces `bytes`
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar), "r"(bytes) : "memory");
 }
+SL_DEVICE void barrier_announce(uint32_t bar, int bytes) {  // the same without the arrival, which is to follow
+  asm volatile("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(bar), "r"(bytes) : "memory");
+}
 SL_DEVICE void barrier_arrive(uint32_t bar) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
 }
