@@ -103,8 +103,11 @@ class Launch:
             step.append(value)
             return ~(len(step) - 1)
 
+        def given(i):  # one that the query does not have is absent
+            return operands[i] if i < len(operands) else None
+
         for param in kernel["params"]:
-            kind, t = param["kind"], operands[param["operand"]] if param["kind"] in ("operand", "map") else None
+            kind, t = param["kind"], given(param["operand"]) if param["kind"] in ("operand", "map") else None
             if kind == "operand" and t is None:
                 blobs.append((16, b"\0" * 144))
             elif kind == "operand":

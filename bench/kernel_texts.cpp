@@ -72,6 +72,7 @@ absl::StatusOr<std::vector<CudaOperand>> ParseOperands(const JsonField& field) {
   return operands;
 }
 
+// A list is one of integers.
 absl::StatusOr<kernels::Attrs> ParseAttrs(const JsonField& field) {
   std::vector<kernels::Attr> attrs;
   if (field.present()) {
@@ -81,6 +82,10 @@ absl::StatusOr<kernels::Attrs> ParseAttrs(const JsonField& field) {
         attr.value = value.integer();
       } else if (value.kind() == JsonKind::kFloat) {
         attr.value = std::stod(std::string(value.text()));
+      } else if (value.kind() == JsonKind::kArray) {
+        std::vector<int64_t> numbers;
+        value.ForEachElement([&](const text::JsonValue& number) { numbers.push_back(number.integer()); });
+        attr.value = std::move(numbers);
       } else {
         attr.value = std::string(value.text());
       }

@@ -34,7 +34,7 @@ class Problem:
             if o["dtype"] in ("i4", "ui4", "i8", "ui8"):
                 return torch.randint(0, 256, (count,), device="cuda", dtype=torch.uint8, generator=g)
             return torch.randn(count, device="cuda", dtype=torch.float32, generator=g).to(device.TYPES[o["dtype"]])
-        self.operands, self.bounds = [], []
+        self.operands, self.bounds, self.guarded = [], [], []
         for i, o in enumerate(query["ins"] + query["outs"]):
             if o is None:
                 self.operands.append(None)
@@ -45,16 +45,24 @@ class Problem:
                 shape[-1], bound[-1] = -(-shape[-1] // 2), -(-bound[-1] // 2)
             count = math.prod(bound)
             if i >= len(query["ins"]):
-                self.guarded = torch.full((count + 2048,), float("nan"), device="cuda", dtype=device.TYPES[o["dtype"]])
-                data = self.guarded[1024:1024 + count]
+                self.guarded.append(torch.empty(count + 2048, device="cuda", dtype=device.TYPES[o["dtype"]]))
+                data = self.guarded[-1][1024:1024 + count]
             else:
                 data = rand(o, count)
             self.operands.append(data[:math.prod(shape)].view(shape))
             self.bounds.append(bound)
 
     @property
-    def out(self):
-        return self.operands[-1]
+    def outs(self):
+        return self.operands[len(self.query["ins"]):]
+
+    def poison(self):
+        for guarded in self.guarded:
+            guarded.fill_(float("nan") if guarded.is_floating_point() else 85)
+
+    def guards_hold(self):
+        edges = [part for g in self.guarded for part in (g[:1024], g[-1024:])]
+        return all(bool((e.isnan() if e.is_floating_point() else e == 85).all()) for e in edges)
 
 
 def check(folder, suite, repeats=2):
@@ -66,24 +74,24 @@ def check(folder, suite, repeats=2):
     for query, plans in zip(queries, kernels):
         problem = Problem(query, device, torch)
         getattr(suite, "prepare", lambda *_: None)(query, problem.operands, torch)
-        want = suite.reference(query, problem.operands[:-1], torch)
+        want = suite.reference(query, problem.operands[:len(query["ins"])], torch)
+        want = want if isinstance(want, (list, tuple)) else [want]
         for plan in plans:
             launch = device.Launch(modules, plan, problem.operands, problem.bounds)
             first = None
             for _ in range(repeats):
-                problem.guarded.fill_(float("nan"))
+                problem.poison()
                 launch()
                 torch.cuda.synchronize()
-                got = problem.out.clone()
-                same, first = first is None or torch.equal(got.view(torch.uint8), first.view(torch.uint8)), got
-            error = float((got.double() - want).norm() / want.norm()) if want.numel() else 0.0
-            outside = torch.cat([problem.guarded[:1024], problem.guarded[-1024:]])
-            ok = bool(error < suite.tolerance(query)) and same and bool(outside.isnan().all())
+                got = [out.clone() for out in problem.outs]
+                same, first = first is None or all(torch.equal(a.flatten().view(torch.uint8), b.flatten().view(torch.uint8)) for a, b in zip(got, first)), got
+            error = max(float((g.double() - w).norm() / w.norm().clamp(min=1e-30)) if w.numel() else 0.0 for g, w in zip(got, want))
+            ok = bool(error < suite.tolerance(query)) and same and problem.guards_hold()
             runs, bad = runs + 1, bad + (not ok)
-            key = (plan["plan"].split()[0], query["outs"][0]["dtype"])
+            key = (query["name"], plan["plan"].split()[0], query["outs"][0]["dtype"])
             worst[key] = max(worst.get(key, 0), error)
             if not ok:
-                print(f"BAD {plan['plan']} {[o and o['dims'] for o in query['ins']]} {query['ins'][0]['dtype']}: error {error:.2e}, repeats {same}, guards {bool(outside.isnan().all())}", flush=True)
+                print(f"BAD {plan['plan']} {[o and o['dims'] for o in query['ins']]} {query['ins'][0]['dtype']}: error {error:.2e}, repeats {same}, guards {problem.guards_hold()}", flush=True)
     print(f"check: {runs} runs, {bad} bad; worst {({' '.join(k): f'{v:.1e}' for k, v in worst.items()})}", flush=True)
     return bad
 

@@ -17,14 +17,19 @@ namespace sluice::kernels {
   X(kCudaGather)                \
   X(kCudaGatherElements)        \
   X(kCudaGatherNd)              \
+  X(kCudaGridSample)            \
+  X(kCudaGru)                   \
   X(kCudaLayerNorm)             \
   X(kCudaLinear)                \
   X(kCudaLinearQ4)              \
   X(kCudaLinearQ8)              \
+  X(kCudaLstm)                  \
   X(kCudaMatmul)                \
+  X(kCudaMoe)                   \
   X(kCudaPool)                  \
   X(kCudaQuantize)              \
   X(kCudaReduce)                \
+  X(kCudaResize)                \
   X(kCudaReverse)               \
   X(kCudaRmsNorm)               \
   X(kCudaRope)                  \

@@ -7,7 +7,7 @@
 namespace sluice::kernels {
 
 CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
-                         const std::string& body, int block, const std::vector<int>& ranks) {
+                         const std::string& body, int block, const std::vector<int>& ranks, int counters) {
   CudaKernel kernel;
   kernel.block = block;
   kernel.params.push_back({.kind = CudaParam::Kind::kStep});
@@ -28,6 +28,12 @@ CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const 
   }
   for (size_t i = 0; i < query.outs.size(); ++i) {
     add("y", i, query.outs[i], query.ins.size() + i);
+  }
+  if (counters > 0) {
+    params += ", void* workspace, uint32_t* counters";
+    kernel.params.push_back({.kind = CudaParam::Kind::kWorkspace});
+    kernel.params.push_back({.kind = CudaParam::Kind::kCounters});
+    kernel.counters = counters;
   }
   const std::string rest = absl::StrFormat("(%s) {\n  %s\n}\n", params, body);
   kernel.entry = absl::StrFormat("%s_%08x", stem, static_cast<uint32_t>(Hash64(rest)));

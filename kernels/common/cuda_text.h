@@ -11,8 +11,9 @@ namespace sluice::kernels {
 
 // A kernel that takes the step block and every operand as an sl::Arg: x0, x1 … and y0 …; `body` is its one statement.
 // The name of the entry begins with `stem` and ends in a hash of the text.  `ranks`: of operands that may be absent.
+// With `counters`, `workspace` and that many `counters` are parameters too.
 CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
-                         const std::string& body, int block, const std::vector<int>& ranks = {});
+                         const std::string& body, int block, const std::vector<int>& ranks = {}, int counters = 0);
 
 // Bytes of all operands, at expected sizes.
 double OperandBytes(const CudaQuery& query);

@@ -115,6 +115,73 @@ std::vector<CudaQuery> Indexed() {
   };
 }
 
+std::vector<CudaQuery> Resampling() {
+  const auto resize = [](DType type, std::vector<Attr> attrs) {
+    return Query("resize", {Operand(type, {-1, 3, -16, -16})}, {Operand(type, {-1, 3, -40, -40})}, std::move(attrs));
+  };
+  const auto sample = [](DType type, std::vector<int64_t> x, std::vector<int64_t> grid, std::vector<int64_t> y,
+                         const char* mode, const char* padding, int64_t corners) {
+    return Query("grid_sample", {Operand(type, std::move(x)), Operand(type, std::move(grid))},
+                 {Operand(type, std::move(y))},
+                 {Text("mode", mode), Text("padding", padding), Int("align_corners", corners)});
+  };
+  return {
+      resize(kF32, {Text("mode", "nearest"), Text("coordinate_mode", "asymmetric"), Text("nearest_mode", "floor")}),
+      resize(DType::kBool, {Text("coordinate_mode", "pytorch_half_pixel"), Text("nearest_mode", "ceil")}),
+      resize(kF16, {Text("mode", "linear"), {"scales", std::vector<double>{1, 1, 2.5, 2.5}}}),
+      resize(DType::kU8, {Text("mode", "cubic"), Text("coordinate_mode", "align_corners")}),
+      resize(kF64, {Text("mode", "cubic"), Text("coordinate_mode", "half_pixel_symmetric"), Int("exclude_outside", 1)}),
+      resize(DType::kI8, {Text("mode", "linear"), Text("nearest_mode", "round_prefer_ceil")}),
+      sample(kF32, {-1, 3, -16, -16}, {-1, -9, 7, 2}, {-1, 3, -9, 7}, "linear", "zeros", 0),
+      sample(kF16, {-1, 3, -16, -16}, {-1, -9, 7, 2}, {-1, 3, -9, 7}, "cubic", "reflection", 1),
+      sample(kF32, {-1, 3, -4, -5, -6}, {-1, -2, -9, 7, 3}, {-1, 3, -2, -9, 7}, "cubic", "border", 1),
+      sample(kF64, {-1, 3, -16}, {-1, -9, 1}, {-1, 3, -9}, "nearest", "border", 0),
+  };
+}
+
+std::vector<CudaQuery> Recurrent() {
+  // x, w, r, then what is optional.
+  const auto weights = [](DType type, int64_t directions, int64_t gates) {
+    return std::vector<CudaOperand>{Operand(type, {-9, -2, 8}), Operand(type, {directions, gates * 48, 8}),
+                                    Operand(type, {directions, gates * 48, 48})};
+  };
+  const auto state = [](DType type, int64_t directions) { return Operand(type, {directions, -2, 48}); };
+  const auto all = [](DType type, int64_t directions) { return Operand(type, {-9, directions, -2, 48}); };
+  std::vector<CudaQuery> queries = {
+      Query("lstm", weights(kF32, 1, 4), {all(kF32, 1), state(kF32, 1), state(kF32, 1)},
+            {Text("direction", "reverse")}),
+      Query("lstm", weights(kF16, 2, 4), {all(kF16, 2), state(kF16, 2), state(kF16, 2)},
+            {Text("direction", "bidirectional"), {"clip", 3.0}, Int("input_forget", 1)}),
+      Query("gru", weights(kF64, 1, 3), {all(kF64, 1), state(kF64, 1)}),
+      Query("gru", weights(kBF16, 2, 3), {all(kBF16, 2), state(kBF16, 2)},
+            {Text("direction", "bidirectional"), Int("linear_before_reset", 1)}),
+  };
+  for (CudaOperand optional :
+       {Operand(kF16, {2, 8 * 48}), Operand(kI64, {-2}), state(kF16, 2), state(kF16, 2), Operand(kF16, {2, 3 * 48})}) {
+    queries[1].ins.push_back(optional);
+  }
+  return queries;
+}
+
+std::vector<CudaQuery> Experts() {
+  const auto moe = [](DType type, DType routing, int64_t tokens, int64_t d, int64_t f, bool all,
+                      const char* activation) {
+    std::vector<CudaOperand> ins = {Operand(type, {tokens, d}), Operand(kI64, {tokens, 2}),
+                                    Operand(routing, {tokens, 2}), Operand(type, {8, f, d}), Operand(type, {8, d, f})};
+    for (CudaOperand optional :
+         {Operand(type, {8, f, d}), Operand(type, {8, f}), Operand(type, {8, f}), Operand(type, {8, d})}) {
+      ins.push_back(all ? optional : CudaOperand());
+    }
+    ins[1].dtype = all ? kI64 : DType::kI32;
+    return Query("moe", std::move(ins), {Operand(type, {tokens, d})}, {Text("activation", activation)});
+  };
+  return {
+      moe(kBF16, kBF16, -1, 2048, 768, true, "silu"),   moe(kF16, kF32, -64, 256, 512, false, "gelu"),
+      moe(kBF16, kF32, -4096, 256, 512, true, "relu"),  moe(kF32, kF32, -16, 64, 48, true, "silu"),
+      moe(kF32, kF32, -300, 30, 17, true, "gelu_tanh"), moe(kF16, kF16, -1, 33, 20, true, "silu"),
+  };
+}
+
 std::vector<CudaQuery> Codes() {
   const CudaOperand x = Operand(kF32, {-1, -9, 64});
   return {
@@ -210,7 +277,8 @@ std::vector<CudaQuery> TensorCores() {
 TEST(CudaKernels, EveryFamilyCompilesWithoutSpills) {
   setenv("SLUICE_KERNEL_CACHE", "", 1);
   std::vector<CudaQuery> queries = Movement();
-  for (const std::vector<CudaQuery>& more : {Rows(), Indexed(), Codes(), Contractions(), TensorCores()}) {
+  for (const std::vector<CudaQuery>& more :
+       {Rows(), Indexed(), Resampling(), Recurrent(), Experts(), Codes(), Contractions(), TensorCores()}) {
     queries.insert(queries.end(), more.begin(), more.end());
   }
   std::vector<CudaSource> sources;

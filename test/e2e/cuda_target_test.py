@@ -18,14 +18,16 @@ class CudaTargetTest(unittest.TestCase):
         self.enterContext(unittest.mock.patch.dict(os.environ, {"SLUICE_KERNEL_CACHE": str(self.dir / "cache")}))
 
     def compile(self, model, out, *flags):
-        return tools.tool("sluice-compile", tools.MODELS / model / "model.onnx", "-o", self.dir / out, "-q", "--target",
+        path = model if isinstance(model, pathlib.Path) else tools.MODELS / model / "model.onnx"
+        return tools.tool("sluice-compile", path, "-o", self.dir / out, "-q", "--target",
                           "cuda-sm90a", *flags)
 
     def kernels(self, artifact):
         return json.loads(tools.check(tools.tool("sluice-dump", self.dir / artifact, "--kernels", "--json")).out)["kernels"]
 
-    def test_encoders_and_decoders_run_whole_on_the_gpu(self):
-        for model in ("bert-tiny-optimum", "llama-tiny-optimum", "gpt2-tiny-dynamo", "resnet18-small-dynamo"):
+    def test_models_run_whole_on_the_gpu(self):
+        for model in ("bert-tiny-optimum", "llama-tiny-optimum", "gpt2-tiny-dynamo", "resnet18-small-dynamo",
+                      "unet-tiny-dynamo", "lstm-gru-tiny-torchscript", "qwen3-moe-tiny-optimum"):
             with self.subTest(model):
                 tools.check(self.compile(model, "a.sluice"))
                 kernels = self.kernels("a.sluice")
@@ -34,10 +36,13 @@ class CudaTargetTest(unittest.TestCase):
                 tools.check(tools.tool("sluice-dump", self.dir / "a.sluice", "--verify"))
 
     def test_what_has_no_form_stays_on_the_cpu_and_is_told(self):
-        """An op whose family is not there yet; the rest of the model does not follow it."""
-        run = tools.check(self.compile("unet-tiny-dynamo", "a.sluice", "--remarks"))
-        self.assertRegex(run.err, "missed: select-kernel: kernel resize runs on the CPU: no CUDA kernel 'resize'")
-        self.assertEqual({k["family"] for k in self.kernels("a.sluice") if k["device"] == "cpu"}, {"resize"})
+        """NonZero's result has the size that the data decide: the host makes it, what follows is on the GPU again."""
+        model = self.dir / "nonzero.onnxtxt"
+        model.write_text('<ir_version: 8, opset_import: ["" : 17]>\n'
+                         "g (float[n] x) => (int64[1, k] y) {\n  i = NonZero(x)\n  y = Mul(i, i)\n}\n")
+        run = tools.check(self.compile(model, "a.sluice", "--remarks"))
+        self.assertRegex(run.err, "missed: select-kernel: kernel nonzero runs on the CPU: a size the data decide")
+        self.assertEqual({k["family"] for k in self.kernels("a.sluice") if k["device"] == "cpu"}, {"nonzero"})
 
     def test_stripped_8b_is_cheap_and_the_cache_makes_it_cheaper(self):
         costs = [tools.check(self.compile("shapes/llama-3.1-8b", f"{i}.sluice", "--strip-weights")) for i in range(2)]
