@@ -108,15 +108,12 @@ Value AttentionBuilder::addAligned(Value a, Value b) {
 
 //--- Queries, keys, values.
 
-AttentionBuilder::Heads AttentionBuilder::heads(Value operand, const Indices& at, Expr row, const Poly& rows,
-                                                Expr column, const Poly& columns, bool scales, bool repeated) {
-  SmallVector<TraceEntry> trace = traceUp(elements_, operand, at, scales);
-  // Which of b, head, row, column an index is; -1: none of them.
-  auto role = [&](Expr index, const Poly& extent) {
-    const std::pair<Expr, const Poly*> axes[] = {
-        {frame_.b, &frame_.batch}, {frame_.h, &frame_.heads}, {row, &rows}, {column, &columns}};
-    for (int axis = 0; axis < 4; ++axis) {
-      if (index == axes[axis].first && extent == *axes[axis].second) {
+// Which dimension of `entry` is the batch, the head, the row and the column; a permutation, or nothing.
+std::optional<SmallVector<int64_t>> AttentionBuilder::placesOf(const TraceEntry& entry,
+                                                               ArrayRef<std::pair<Expr, Poly>> axes, bool repeated) {
+  auto place = [&](Expr index, const Poly& extent) -> int64_t {
+    for (auto [axis, wanted] : llvm::enumerate(axes)) {
+      if (index == wanted.first && extent == wanted.second) {
         return axis;
       }
     }
@@ -127,53 +124,73 @@ AttentionBuilder::Heads AttentionBuilder::heads(Value operand, const Indices& at
     }
     return -1;
   };
+  SmallVector<int64_t> from(4, -1);
   // The first free place a dimension of size 1 may have, its own before others.
-  auto unitRole = [&](int d, ArrayRef<int64_t> from) {
-    const Poly* wanted[] = {&frame_.batch, &frame_.heads, &rows, &columns};
-    for (int place : {d, 0, 1, 2, 3}) {
-      if (from[place] < 0 && (wanted[place]->constant() == 1 || (place == 1 && repeated))) {
-        return place;
+  auto unitPlace = [&](int64_t d) -> int64_t {
+    for (int64_t axis : {d, int64_t{0}, int64_t{1}, int64_t{2}, int64_t{3}}) {
+      if (from[axis] < 0 && (axes[axis].second.constant() == 1 || (axis == 1 && repeated))) {
+        return axis;
       }
     }
     return -1;
   };
-  for (const TraceEntry& entry : llvm::reverse(trace)) {
-    if (rankOf(entry.value) != 4) {
-      continue;
-    }
-    SmallVector<int64_t> from(4, -1);
-    for (int d = 0; d < 4; ++d) {
-      Poly extent = elements_.size(entry.value, d);
-      int r = extent.constant() == 1 ? unitRole(d, from) : role(entry.at[d], extent);
-      if (r >= 0 && from[r] < 0) {
-        from[r] = d;
-      }
-    }
-    bool whole = llvm::none_of(from, [](int64_t d) { return d < 0; });
-    if (whole && llvm::is_sorted(from)) {
-      return {entry.value, entry.factor};
+  for (int64_t d = 0; d < 4; ++d) {
+    Poly extent = elements_.size(entry.value, d);
+    int64_t axis = extent.constant() == 1 ? unitPlace(d) : place(entry.at[d], extent);
+    if (axis >= 0 && from[axis] < 0) {
+      from[axis] = d;
     }
   }
-  // Nothing has that order: from the operand itself, [.., row, column] or [.., column, row].
+  return llvm::is_contained(from, -1) ? std::nullopt : std::make_optional(from);
+}
+
+// The operand as [b, h, row, column]; its first dimensions are batch and heads, merged or not.
+Value AttentionBuilder::fourDimensional(Value operand, const Indices& at, ArrayRef<std::pair<Expr, Poly>> axes) {
   size_t lead = at.size() - 2;
-  bool swapped = at[lead] == column;
   Poly flat;
   for (size_t d = 0; d < lead; ++d) {
     flat = flat * elements_.size(operand, d) + at[d]->poly;
   }
-  Poly want = frame_.b->poly * frame_.heads + frame_.h->poly;
-  if (!elements_.facts().proveEqual(flat, want)) {
+  if (!elements_.facts().proveEqual(flat, frame_.b->poly * frame_.heads + frame_.h->poly)) {
     return {};
   }
   SmallVector<int64_t> permutation = llvm::to_vector(llvm::seq<int64_t>(0, at.size()));
-  if (swapped) {
+  if (at[lead] == axes[3].first) {
     std::swap(permutation[lead], permutation[lead + 1]);
   }
-  auto b = sizeOf(frame_.batch), h = sizeOf(frame_.heads), r = sizeOf(rows), c = sizeOf(columns);
-  if (!b || !h || !r || !c) {
-    return {};
+  nn::Sizes sizes;
+  for (const auto& [index, extent] : axes) {
+    auto size = sizeOf(extent);
+    if (!size) {
+      return {};
+    }
+    sizes.push_back(*size);
   }
-  return {reshape(transpose(operand, permutation), {*b, *h, *r, *c}), 1};
+  return reshape(transpose(operand, permutation), sizes);
+}
+
+AttentionBuilder::Heads AttentionBuilder::heads(Value operand, const Indices& at, Expr row, const Poly& rows,
+                                                Expr column, const Poly& columns, bool scales, bool repeated) {
+  const std::pair<Expr, Poly> axes[] = {
+      {frame_.b, frame_.batch}, {frame_.h, frame_.heads}, {row, rows}, {column, columns}};
+  // The highest value that has the four in order; else the highest that has them in another.
+  const TraceEntry* permuted = nullptr;
+  SmallVector<int64_t> permutation;
+  SmallVector<TraceEntry> trace = traceUp(elements_, operand, at, scales);
+  for (const TraceEntry& entry : llvm::reverse(trace)) {
+    auto places = rankOf(entry.value) == 4 ? placesOf(entry, axes, repeated) : std::nullopt;
+    if (places && llvm::is_sorted(*places)) {
+      return {entry.value, entry.factor};
+    }
+    if (places && !permuted) {
+      permuted = &entry;
+      permutation = *places;
+    }
+  }
+  if (permuted) {
+    return {transpose(permuted->value, permutation), permuted->factor};
+  }
+  return {fourDimensional(operand, at, axes), 1};
 }
 
 //--- Masks and biases.

@@ -38,6 +38,9 @@ class AttentionBuilder {
   std::optional<nn::SizeExpr> sizeOf(const Poly& p);
 
  private:
+  std::optional<SmallVector<int64_t>> placesOf(const TraceEntry& entry, ArrayRef<std::pair<Expr, Poly>> axes,
+                                               bool repeated);
+  Value fourDimensional(Value operand, const Indices& at, ArrayRef<std::pair<Expr, Poly>> axes);
   // The value's elements at the frame's positions as [b|1, h|1, s|1, t]; null when they are no such tensor.
   Value aligned(Value value, const Indices& at);
   // The same as [b, t].
