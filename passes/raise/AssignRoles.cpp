@@ -6,7 +6,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Remarks.h"
-#include "passes/raise/Match.h"
+#include "passes/raise/Branches.h"
 #include "passes/raise/Passes.h"
 
 namespace mlir::sluice::raise {
@@ -90,23 +90,6 @@ std::optional<Reader> readerOf(Value cache) {
   return std::nullopt;
 }
 
-// past → concat(past, new) → result.
-std::optional<State> stateOf(BlockArgument past, func::ReturnOp ret) {
-  for (Operation* user : past.getUsers()) {
-    auto concat = dyn_cast<tensor::ConcatOp>(user);
-    if (!concat || concat.getInputs().size() != 2 || concat.getInputs()[0] != past) {
-      continue;
-    }
-    for (OpOperand& use : concat.getResult().getUses()) {
-      if (use.getOwner() == ret) {
-        return State{past.getArgNumber(), static_cast<int64_t>(use.getOperandNumber()),
-                     static_cast<int64_t>(concat.getDim())};
-      }
-    }
-  }
-  return std::nullopt;
-}
-
 // A cache that is only read: an input of rank 4 that an attention uses directly (cross attention).
 std::optional<State> readOnlyState(BlockArgument arg, func::ReturnOp ret) {
   std::optional<Reader> reader = rankOf(arg) == 4 ? readerOf(arg) : std::nullopt;
@@ -128,11 +111,10 @@ SmallVector<State> findStates(func::FuncOp func, func::ReturnOp ret) {
   SmallVector<State> states;
   llvm::DenseMap<int64_t, int64_t> nextOfComponent;
   for (BlockArgument arg : func.getArguments()) {
-    std::optional<State> state = stateOf(arg, ret);
-    bool grows = state.has_value();
-    if (!state) {
-      state = readOnlyState(arg, ret);
-    }
+    std::optional<GrownCache> grown = grownCacheOf(arg, ret);
+    bool grows = grown.has_value();
+    std::optional<State> state =
+        grows ? State{arg.getArgNumber(), grown->present, grown->axis} : readOnlyState(arg, ret);
     if (!state) {
       continue;
     }
@@ -217,7 +199,7 @@ int64_t tokensOf(func::FuncOp func, int64_t& vocab) {
   return found;
 }
 
-Roles findRoles(func::FuncOp func, func::ReturnOp ret, const SmallVector<State>& states, nn::SizeAnalysis& sizes) {
+Roles rolesByOwnOps(func::FuncOp func, func::ReturnOp ret, const SmallVector<State>& states) {
   Roles roles;
   roles.inputs.assign(func.getNumArguments(), "input");
   roles.outputs.assign(ret.getNumOperands(), "output");
@@ -236,6 +218,7 @@ Roles findRoles(func::FuncOp func, func::ReturnOp ret, const SmallVector<State>&
   if (int64_t logits = logitsOf(ret, states, vocab); logits >= 0) {
     roles.outputs[logits] = "logits";
   }
+  nn::SizeAnalysis sizes;
   for (BlockArgument arg : func.getArguments()) {
     StringRef& role = roles.inputs[arg.getArgNumber()];
     if (role != "input" || rankOf(arg) != 2) {
@@ -248,6 +231,49 @@ Roles findRoles(func::FuncOp func, func::ReturnOp ret, const SmallVector<State>&
       // What is as long as the tokens and is no mask tells where they are; a table of two rows tells segments apart.
       role = "positions";
     }
+  }
+  return roles;
+}
+
+// What a program that an nn.if chooses says of the values it takes and gives; caches stay inputs, for the other program
+// does not grow them.
+void joinProgram(Roles& roles, nn::IfOp op, func::FuncOp program, func::ReturnOp ret) {
+  auto inner = cast<func::ReturnOp>(program.front().getTerminator());
+  Roles found = rolesByOwnOps(program, inner, findStates(program, inner));
+  const auto join = [](StringRef& role, StringRef other, StringRef none) {
+    role = role == none && other != "state" ? other : role;
+  };
+  for (auto [operand, role] : llvm::zip_equal(op.getArgs(), found.inputs)) {
+    if (auto arg = dyn_cast<BlockArgument>(operand)) {
+      join(roles.inputs[arg.getArgNumber()], role, "input");
+    }
+  }
+  for (OpOperand& result : ret->getOpOperands()) {
+    if (result.get().getDefiningOp() == op) {
+      join(roles.outputs[result.getOperandNumber()], found.outputs[cast<OpResult>(result.get()).getResultNumber()],
+           "output");
+    }
+  }
+}
+
+// Roles that an earlier pass gave stand; then those by the ops of @main, then those by the programs it chooses between.
+Roles findRoles(func::FuncOp func, func::ReturnOp ret, const SmallVector<State>& states) {
+  Roles roles = rolesByOwnOps(func, ret, states);
+  for (BlockArgument arg : func.getArguments()) {
+    if (auto given = func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), nn::kRoleAttr)) {
+      roles.inputs[arg.getArgNumber()] = given.getValue();
+    }
+  }
+  for (nn::IfOp op : func.getOps<nn::IfOp>()) {
+    std::optional<CacheBranch> branch = cacheBranchOf(op);
+    if (!branch) {
+      continue;
+    }
+    joinProgram(roles, op, branch->with, ret);
+    joinProgram(roles, op, branch->without, ret);
+    roles.inputs[branch->condition.getArgNumber()] = "branch";
+    remark::missed(op.getLoc(), remark::RemarkOpts::name("state").category("raise"))
+        << "no states: only one of two programs grows the caches";
   }
   return roles;
 }
@@ -271,9 +297,8 @@ struct AssignRoles : impl::AssignRolesPassBase<AssignRoles> {
       return;
     }
     auto ret = cast<func::ReturnOp>(func.front().getTerminator());
-    nn::SizeAnalysis sizes;
     SmallVector<State> states = findStates(func, ret);
-    Roles roles = findRoles(func, ret, states, sizes);
+    Roles roles = findRoles(func, ret, states);
     Builder b(&getContext());
     for (auto [index, role] : llvm::enumerate(roles.inputs)) {
       func.setArgAttr(index, nn::kRoleAttr, b.getStringAttr(role));

@@ -78,6 +78,23 @@ def RaiseAttentionPass : Pass<"sluice-raise-attention", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def FoldCacheBranchPass : Pass<"sluice-fold-cache-branch", "::mlir::ModuleOp"> {
+  let summary = "Makes one program of a decoder that was exported with caches and without them.";
+  let description = [{
+    Runs after attention is raised, when both programs speak of the same composites. Where no cache holds anything the program
+    with caches has to be, op by op, the one without; then it alone is kept: one program to plan, that prefills in chunks and
+    decodes. The input that chose between them gets the role `branch`: where it is false the runtime takes the caches as empty,
+    whatever they hold.
+
+    Input: `nn.if` over an input of @main; then: `concat(past, new)` is a result; else: reads no past.
+    Output: the body of the program with caches, in place of the `nn.if`.
+
+    Refuses, with a remark that names the first ops that differ, programs that it cannot prove the same: an encoder-decoder's
+    first step computes keys and values of the encoder that later ones only read.
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def AssignRolesPass : Pass<"sluice-assign-roles", "::mlir::ModuleOp"> {
   let summary = "Gives each graph input and output of @main its role, and pairs caches into states.";
   let description = [{

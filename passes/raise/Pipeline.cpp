@@ -19,6 +19,9 @@ void buildRaisePipeline(OpPassManager& pm) {
   //--- Attention: norms and ropes end the way up from its operands.  Dead scores must not be matched twice after it.
   pm.addPass(createRaiseAttentionPass());
 
+  //--- Two programs are compared as composites.
+  pm.addPass(createFoldCacheBranchPass());
+
   //--- Roles read attention's operands: last.  Dead masks and angles go first, so that what they used is not counted.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -67,6 +67,28 @@ absl::Status Context::CheckInputs(std::span<const Tensor> inputs, bool with_data
   return absl::OkStatus();
 }
 
+// False where an input of role `branch` is.  Without data (only sizes are asked for) there may be one.
+bool Context::HasPast(std::span<const Tensor> inputs) const {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (model_->inputs()[i].role == "branch" && inputs[i].data != nullptr) {
+      return *inputs[i].as<uint8_t>() != 0;
+    }
+  }
+  return true;
+}
+
+// The inputs with caches of no length.
+std::span<const Tensor> Context::WithoutPast(std::span<const Tensor> inputs) {
+  without_past_.assign(inputs.begin(), inputs.end());
+  for (const StateDesc& state : model_->program().states) {
+    Tensor& past = without_past_[state.input];
+    if (past.present() && state.length_before != state.length_after) {
+      past.sizes[state.axis] = 0;
+    }
+  }
+  return without_past_;
+}
+
 absl::Status Context::BindSizes(std::span<const Tensor> inputs) {
   for (size_t s = 0; s < state_sizes_.size(); ++s) {
     state_sizes_[s] = engine_.states[s].shape();
@@ -155,7 +177,9 @@ absl::Status Context::BringToHost(std::span<const uint8_t> on_device) {
       brought_.emplace_back(&engine_.counters);
     }
     Tensor& t = inputs_[i];
-    if (on_device_[i] == 0 || !t.present() || (!all && model_->inputs()[i].state < 0)) {
+    const PortDesc& port = model_->inputs()[i];
+    const bool read_here = all || port.state >= 0 || port.role == "branch";
+    if (on_device_[i] == 0 || !t.present() || !read_here) {
       continue;
     }
     RETURN_IF_ERROR(brought_[i].Reserve(DenseBytes(t)));
@@ -179,13 +203,17 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
         absl::StrFormat("outputs: %d given, the model has %d", outputs.size(), model_->outputs().size()));
   }
   RETURN_IF_ERROR(CheckPlaces(outputs, on_device));
-  RETURN_IF_ERROR(BindSizes(inputs));
   if (!on_device.empty() && engine_.device != nullptr) {
     inputs_.assign(inputs.begin(), inputs.end());
     RETURN_IF_ERROR(BringToHost(on_device));
     inputs = inputs_;
     on_device = on_device_;
   }
+  if (!HasPast(inputs)) {
+    inputs = WithoutPast(inputs);
+    ResetStates();
+  }
+  RETURN_IF_ERROR(BindSizes(inputs));
   RETURN_IF_ERROR(PrepareStates(inputs));
   bool queued = engine_.device != nullptr && engine_.device->stream.borrowed();
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -261,6 +289,7 @@ absl::Status Context::GiveOnDevice(size_t index, RunOutput& output) {
 
 absl::StatusOr<std::vector<Tensor>> Context::OutputSizes(std::span<const Tensor> inputs) {
   RETURN_IF_ERROR(CheckInputs(inputs, false));
+  inputs = HasPast(inputs) ? inputs : WithoutPast(inputs);
   RETURN_IF_ERROR(BindSizes(inputs));
   const Program& program = model_->program();
   engine_.sizes.SetToBounds(program.main().counts);

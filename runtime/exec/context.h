@@ -6,7 +6,8 @@
 //   outputs[0].tensor                                   // valid until the next run
 //
 // States: a past that is not given is the one the context holds from the run before, so a decoder runs step by step
-// with `present` never copied.  A past given is copied in; a present asked for is copied out.
+// with `present` never copied.  A past given is copied in; a present asked for is copied out.  Where an input of role
+// `branch` is false there is no past: what is given or held counts as empty.
 #ifndef SLUICE_RUNTIME_EXEC_CONTEXT_H_
 #define SLUICE_RUNTIME_EXEC_CONTEXT_H_
 
@@ -72,6 +73,8 @@ class Context {
  private:
   Context(std::shared_ptr<const Model> model, std::unique_ptr<DeviceEngine> device);
   absl::Status CheckInputs(std::span<const kernels::Tensor> inputs, bool with_data) const;
+  bool HasPast(std::span<const kernels::Tensor> inputs) const;
+  std::span<const kernels::Tensor> WithoutPast(std::span<const kernels::Tensor> inputs);
   absl::Status BindSizes(std::span<const kernels::Tensor> inputs);
   void HeldOnHost(size_t state);  // its twin on the device is old
   absl::Status PrepareStates(std::span<const kernels::Tensor> inputs);
@@ -85,6 +88,7 @@ class Context {
   std::shared_ptr<const Model> model_;
   Engine engine_;
   std::vector<StateSizes> state_sizes_;
+  std::vector<kernels::Tensor> without_past_;  // the inputs, where a branch empties the caches
   std::vector<Memory> given_;
   std::vector<Block> kept_;  // one an output: copies the context made
   // Of a run with inputs on the device: the inputs, which of them are left there, the others' bytes on the host.
