@@ -265,6 +265,9 @@ sluice_status sluice_context_output_sizes(sluice_context* context, const sluice_
   if (absl::Status status = TakeArguments(context, inputs, input_count, outputs, output_count); !status.ok()) {
     return Report(status);
   }
+  for (size_t i = 0; i < context->inputs.size(); ++i) {  // sizes need no data, and these cannot be read here
+    context->inputs[i].data = context->on_device[i] != 0 ? nullptr : context->inputs[i].data;
+  }
   const absl::StatusOr<std::vector<Tensor>> sizes = context->context->OutputSizes(context->inputs);
   if (!sizes.ok()) {
     return Report(sizes.status());
