@@ -8,6 +8,7 @@ import json
 import pathlib
 import struct
 import subprocess
+import tempfile
 
 import torch
 
@@ -184,11 +185,28 @@ def race(runs, rounds=21):
     return {name: sorted(a.elapsed_time(b) for a, b in m[1:])[rounds // 2] * 1e3 for name, m in marks.items()}
 
 
+def compile_beside(name):
+    """The module of a .cu file of this folder."""
+    source, image = pathlib.Path(__file__).with_name(f"{name}.cu"), pathlib.Path(tempfile.gettempdir()) / f"{name}.cubin"
+    subprocess.run(["nvcc", "-gencode=arch=compute_90a,code=sm_90a", "-cubin", "-o", str(image), str(source)], check=True)
+    return Module(image)
+
+
+def shared_poison():
+    """A call that fills the shared memory of every SM with NaN, so that a kernel that reads what it has not written shows."""
+    most = 227 << 10
+    f = compile_beside("poison").function("poison", most)
+    sms, words = torch.cuda.get_device_properties(0).multi_processor_count, ctypes.c_int(most // 4)
+    params = (ctypes.c_void_p * 1)(ctypes.addressof(words))
+
+    def launch(_keep=words):
+        check(CUDA.cuLaunchKernel(f, sms, 1, 1, 1024, 1, 1, most, ctypes.c_void_p(torch.cuda.current_stream().cuda_stream), params, None), "poison")
+    return launch
+
+
 def read_ceiling(tensor):
     """GB/s of the best plain read of a tensor of several GiB: the denominator of every share."""
-    source, image = pathlib.Path(__file__).with_name("read.cu"), pathlib.Path("/tmp/read.cubin")
-    subprocess.run(["nvcc", "-gencode=arch=compute_90a,code=sm_90a", "-cubin", "-o", str(image), str(source)], check=True)
-    module, out, size = Module(image), torch.zeros(1, dtype=torch.int32, device="cuda"), tensor.numel() * tensor.element_size()
+    module, out, size = compile_beside("read"), torch.zeros(1, dtype=torch.int32, device="cuda"), tensor.numel() * tensor.element_size()
     values = [ctypes.c_uint64(tensor.data_ptr()), ctypes.c_int64(size // 16), ctypes.c_uint64(out.data_ptr())]
     params = (ctypes.c_void_p * 3)(*[ctypes.addressof(v) for v in values])
 

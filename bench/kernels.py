@@ -3,7 +3,7 @@
 
   python3 bench/kernels.py queries gemm.checks > q.json && build/bin/bench-kernel-texts q.json DIR 1     (no GPU)
   python3 bench/kernels.py check DIR gemm       every plan against float64, outputs poisoned, repeats compared bitwise
-  python3 bench/kernels.py race DIR gemm        the same 1,000 times, every wait followed by a random pause (SL_JITTER)
+  python3 bench/kernels.py race DIR gemm        each plan 1,000 times, shared memory poisoned before each, every wait followed by a random pause (SL_JITTER)
   python3 bench/kernels.py table DIR gemm       the chosen plans against the library, one interleaved run, ratios; JSON behind --json
   python3 bench/kernels.py sweep DIR gemm       every plan: what cost models are fitted to
 """
@@ -71,6 +71,7 @@ def check(folder, suite, repeats=2):
     torch.backends.cuda.matmul.allow_tf32 = False
     queries, kernels = json.loads((folder / "queries.json").read_text()), device.load(folder)
     modules, bad, runs, worst = device.load_modules(folder, kernels), 0, 0, {}
+    poison_shared = device.shared_poison()
     for query, plans in zip(queries, kernels):
         problem = Problem(query, device, torch)
         getattr(suite, "prepare", lambda *_: None)(query, problem.operands, torch)
@@ -78,13 +79,15 @@ def check(folder, suite, repeats=2):
         want = want if isinstance(want, (list, tuple)) else [want]
         for plan in plans:
             launch = device.Launch(modules, plan, problem.operands, problem.bounds)
-            first = None
+            first, differs = None, torch.zeros((), device="cuda", dtype=torch.bool)
             for _ in range(repeats):
                 problem.poison()
+                poison_shared()
                 launch()
-                torch.cuda.synchronize()
-                got = [out.clone() for out in problem.outs]
-                same, first = first is None or all(torch.equal(a.flatten().view(torch.uint8), b.flatten().view(torch.uint8)) for a, b in zip(got, first)), got
+                first = [out.clone() for out in problem.outs] if first is None else first
+                for a, b in zip(problem.outs, first):
+                    differs |= (a.flatten().view(torch.uint8) != b.flatten().view(torch.uint8)).any()
+            got, same = problem.outs, not bool(differs)
             error = max(float((g.double() - w).norm() / w.norm().clamp(min=1e-30)) if w.numel() else 0.0 for g, w in zip(got, want))
             ok = bool(error < suite.tolerance(query)) and same and problem.guards_hold()
             runs, bad = runs + 1, bad + (not ok)
