@@ -72,6 +72,7 @@ void AddPrefill(const AttentionWhat& what, const Gpu& gpu, std::vector<Attention
                      .keys = tile.keys,
                      .consumers = tile.consumers,
                      .q_stages = tile.q_stages,
+                     .bias_rows = std::min(what.bias_rows, 64 * tile.consumers),
                      .us = PrefillUs(what, tile, gpu)};
     how.ctas = gpu.sms * how.per_sm();
     all.push_back(how);
@@ -146,8 +147,9 @@ int64_t AttentionHow::SharedBytes(int64_t batch) const {
   switch (form) {
     case AttentionForm::kPrefill: {
       const int64_t queries = 64 * consumers, barriers = (2 * q_stages + 10) * 8, tiles = (q_stages + 1) * 36;
-      const int64_t kept = 2 * CeilDiv(keys, 32) * 4;
-      return RoundUp(q_stages * queries * dim * 2 + 4 * keys * dim * 2 + barriers + RoundUp(kept + tiles, 8), 1024);
+      const int64_t kept = 2 * CeilDiv(keys, 32) * 4, bias = 2 * RoundUp(bias_rows, 8) * keys * 2;
+      return RoundUp(q_stages * queries * dim * 2 + 4 * keys * dim * 2 + bias + barriers + RoundUp(kept + tiles, 8),
+                     1024);
     }
     case AttentionForm::kDecode: {
       const int64_t rows = 8 * rows8, merge = warps() * rows * (dim + 4 + 2) * 4;

@@ -22,6 +22,7 @@ struct AttentionWhat {
   int64_t window = 0;        // 0: none
   bool every_score = false;  // bias, slopes or a key mask: no block of scores goes without them
   bool bias = false;
+  int64_t bias_rows = 0;     // of a bias that tensor maps can take: 1 (every query has the same) or s; 0: they cannot
   bool lengths = false;      // sequences of different lengths
   bool empty_rows = false;   // what a query that sees no key gives is not zero
   bool beyond_ends = false;  // it takes keys beyond its sequence's length
@@ -38,6 +39,7 @@ struct AttentionHow {
   AttentionForm form = AttentionForm::kAny;
   int64_t dim = 0;                                // of q, k and v as the kernel holds them
   int64_t keys = 0, consumers = 0, q_stages = 0;  // prefill
+  int64_t bias_rows = 0;                          // prefill: that a tile holds of the bias; 0: it is read as it lies
   int64_t rows8 = 0, stages = 0;                  // decode: groups of 8 rows of a key head; ring slots = warps · rows8
   int64_t real_bytes = 4;                         // any: of what it computes in
   int64_t ctas = 0;
@@ -49,9 +51,10 @@ struct AttentionHow {
   int64_t SharedBytes(int64_t batch) const;
   std::string Name() const;
   // kernels/common/plan_numbers.h
-  static constexpr auto kNumbers = std::tuple(&AttentionHow::form, &AttentionHow::dim, &AttentionHow::keys,
-                                              &AttentionHow::consumers, &AttentionHow::q_stages, &AttentionHow::rows8,
-                                              &AttentionHow::stages, &AttentionHow::real_bytes, &AttentionHow::ctas);
+  static constexpr auto kNumbers =
+      std::tuple(&AttentionHow::form, &AttentionHow::dim, &AttentionHow::keys, &AttentionHow::consumers,
+                 &AttentionHow::q_stages, &AttentionHow::bias_rows, &AttentionHow::rows8, &AttentionHow::stages,
+                 &AttentionHow::real_bytes, &AttentionHow::ctas);
 };
 
 // Every way that can compute `what`, with its prediction; none for types or widths no kernel takes.

@@ -12,6 +12,8 @@
 namespace sluice::kernels {
 namespace {
 
+constexpr int64_t kManyRows = 1 << 20;  // more than a tile has
+
 enum Operand { kQ, kK, kV, kBias, kKeyMask, kLengths, kSlopes, kOperands };
 
 bool Has(const CudaQuery& query, int operand) {
@@ -35,6 +37,19 @@ struct Attributes {
   }
 };
 
+// Rows of the bias if a tensor map can take it: 1 (every query has the same) or, where there is one for each, many;
+// else 0.
+int64_t BiasRows(const CudaQuery& query) {
+  if (!Has(query, kBias) || BitWidth(query.ins[kBias].dtype) != 16) {
+    return 0;
+  }
+  const CudaDim &rows = query.ins[kBias].dims[2], &keys = query.ins[kBias].dims[3];
+  if (!keys.constant() || keys.value() % 8 != 0 || keys.value() == 0) {
+    return 0;  // rows of 16-byte pitch
+  }
+  return rows.constant() && rows.value() == 1 ? 1 : rows.text == query.ins[kQ].dims[2].text ? kManyRows : 0;
+}
+
 AttentionWhat What(const CudaQuery& query) {
   const CudaOperand &q = query.ins[kQ], &k = query.ins[kK], &v = query.ins[kV];
   const Attributes attributes(query.attrs);
@@ -54,6 +69,7 @@ AttentionWhat What(const CudaQuery& query) {
   what.window = attributes.window;
   what.every_score = Has(query, kBias) || Has(query, kKeyMask) || Has(query, kSlopes);
   what.bias = Has(query, kBias);
+  what.bias_rows = BiasRows(query);
   what.lengths = Has(query, kLengths);
   what.empty_rows = attributes.empty_rows != "Zero";
   what.beyond_ends = what.lengths && attributes.empty_rows == "Uniform";
@@ -201,6 +217,9 @@ class Emitter {
     AddMap(kQ, 64 * how_.consumers, "q_map");
     AddMap(kK, how_.keys, "k_map");
     AddMap(kV, how_.keys, "v_map");
+    if (how_.bias_rows > 0) {
+      AddMap(kBias, how_.bias_rows, "bias_map");
+    }
     AddOperands();
     Add({.kind = CudaParam::Kind::kCounters}, "uint32_t* counters");
     kernel_.counters = 1;
@@ -208,13 +227,15 @@ class Emitter {
     kernel_.grid[0] =
         absl::StrFormat("min(%d, max(1, ceildiv(x0_2, %d) * x0_0 * x0_1))", how_.ctas, 64 * how_.consumers);
     const std::string wgmma = Wgmma(how_.keys) + (how_.keys == how_.dim ? "" : Wgmma(how_.dim));
-    const std::string numbers =
-        absl::StrFormat("kDim = %d, kKeys = %d, kConsumers = %d, kQStages = %d, kWidth = %d, kHeadBytes = %d", how_.dim,
-                        how_.keys, how_.consumers, how_.q_stages, query_.outs[0].dims[3].value(), kHeadBytes);
+    const std::string numbers = absl::StrFormat(
+        "kDim = %d, kKeys = %d, kConsumers = %d, kQStages = %d, kBiasRows = %d, kWidth = %d, kHeadBytes = %d", how_.dim,
+        how_.keys, how_.consumers, how_.q_stages, how_.bias_rows, query_.outs[0].dims[3].value(), kHeadBytes);
     Finish("#include \"kernels/attention/attention_prefill.cuh\"\n" + wgmma + HowText(numbers) +
                "using Plan = sl::PrefillPlan<How>;\n",
            "sl::PrefillShared<Plan>", "Plan::kThreads, Plan::kPerSm",
-           "  sl::attention_prefill<Plan>(q_map, k_map, v_map, {q, k, v, out}, sizes, extras, counters);\n");
+           absl::StrFormat(
+               "  sl::attention_prefill<Plan>({q_map, k_map, v_map, %s}, {q, k, v, out}, sizes, extras, counters);\n",
+               how_.bias_rows > 0 ? "bias_map" : "k_map"));
   }
 
   void EmitDecode() {

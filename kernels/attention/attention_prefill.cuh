@@ -10,27 +10,31 @@
 //     S done                                   |  mask, row max, P' = exp2(S - max)      while P V runs
 //     O done                                   |  O *= exp2(old max - max), P = P' in 16 bits
 //
+// (ptxas lets P V finish before the softmax, which thus runs beside the products of the other consumers: README.md.)
+//
 // Two consumers fall into step by themselves: while one's products hold the tensor cores the other does its softmax.
 // Three (small heads, where the softmax is the longer half) do better when they pass a baton round.
 //
 // How, beyond attention_score.cuh's: kDim (of q, k and v, rounded up to panels of 64: TMA fills with zeros), kKeys (of
-// a block), kConsumers, kQStages, kHeadBytes (keys and values that should stay in L2).
+// a block), kConsumers, kQStages, kBiasRows (that a tile has of a bias that comes by TMA: 1 or kQueries; 0: none),
+// kHeadBytes (keys and values that should stay in L2).
 #pragma once
 #include "kernels/attention/prefill_consumer.cuh"
 
 namespace sl {
 
 // The kernel: any grid, kThreads threads, sizeof(PrefillShared) bytes of shared memory, one counter.
-//   maps [b, heads, rows, dim] in boxes of one head: kQueries x 64 of q, kKeys x 64 of k and v
+//   maps [b, heads, rows, dim] in boxes of one head: kQueries x 64 of q, kKeys x 64 of k and v, kBiasRows x 64 of the
+//   bias
 template <class P>
-SL_DEVICE void attention_prefill(const TensorMap& q_map, const TensorMap& k_map, const TensorMap& v_map,
-                                 const AttentionViews<typename P::Element>& views, const AttentionSizes& sizes,
-                                 const AttentionExtras<typename P::How>& extras, uint32_t* next) {
+SL_DEVICE void attention_prefill(const PrefillMaps& maps, const AttentionViews<typename P::Element>& views,
+                                 const AttentionSizes& sizes, const AttentionExtras<typename P::How>& extras,
+                                 uint32_t* next) {
   extern __shared__ __align__(1024) uint8_t dynamic[];
   PrefillShared<P>& sm = *reinterpret_cast<PrefillShared<P>*>(dynamic);
   const int warpgroup = warp_uniform(threadIdx.x / 128);
   if (threadIdx.x == 0) {
-    prefetch_map(q_map), prefetch_map(k_map), prefetch_map(v_map);
+    prefetch_map(maps.q), prefetch_map(maps.k), prefetch_map(maps.v), prefetch_map(maps.bias);
     constexpr int kReaders = P::kConsumers * 4;  // each consumer warp releases for itself
     auto init = [](uint64_t& full, uint64_t& empty) {
       barrier_init(shared_address(&full), 1);
@@ -52,7 +56,7 @@ SL_DEVICE void attention_prefill(const TensorMap& q_map, const TensorMap& k_map,
     give_registers<P::kProducerRegs>();
     const int warp = warp_uniform(threadIdx.x / 32);
     if (warp == 0) {
-      PrefillProducer<P>{sm, q_map, k_map, v_map, sizes, extras}.run();
+      PrefillProducer<P>{sm, maps, sizes, extras}.run();
     } else if (warp == 1) {
       schedule_attention<P>(sm, PrefillList<P>(sizes, extras), next);
     }

@@ -153,10 +153,11 @@ struct Score {
     if constexpr (How::kBias) {
       x += Real(widen(bias[key]));
     }
-    if constexpr (How::kSlopes) {
-      x += Real(alibi * (key - query));
-    }
-    return x;
+    return x + alibi_of<Real>(key);
+  }
+  template <typename Real = float>
+  SL_DEVICE Real alibi_of(int key) const {
+    return How::kSlopes ? Real(alibi * (key - query)) : Real(0);
   }
   SL_DEVICE bool kept(int key) const { return !How::kKeyMask || key_mask[key] != 0; }
 };

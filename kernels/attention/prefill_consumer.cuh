@@ -187,7 +187,9 @@ struct PrefillConsumer {
                                ? takes.words[column / 32] >> column0 >> (column % 32) & 1
                                : column < pattern.end - column0 && (!How::kWindow || column >= pattern.begin - column0);
         float& x = s[j / 2 * 4 + 2 * r + j % 2];
-        if constexpr (Score<How>::kAddends) {
+        if constexpr (P::kBiasRows > 0) {
+          x += taken ? shared_bias(r, column) + score.alibi_of(key0 + column0 + column) : 0.0f;
+        } else if constexpr (Score<How>::kAddends) {
           x += taken ? score.addend(key0 + column0 + column) : 0.0f;
           if (j % 4 == 3) {
             asm volatile("" ::: "memory");  // more loads in flight would spill
@@ -196,6 +198,13 @@ struct PrefillConsumer {
         x = taken ? (flat ? 0.0f : x) : -infinity();
       }
     }
+  }
+  // Of row r and column `column` of this thread's columns (as if its first were 0) of the block whose K has come.
+  SL_DEVICE float shared_bias(int r, int column) const {
+    const int line = P::kBiasRows > 1 ? row + 8 * r : 0, chunk = column / 8 % 8;
+    const uint8_t* panel = reinterpret_cast<const uint8_t*>(sm.bias[k_slot()][column / 64]);
+    const uint32_t pair = reinterpret_cast<const uint32_t*>(panel + SwizzledOffset(line, chunk, 128))[lane % 4];
+    return to_float(typename How::BiasElement{static_cast<uint16_t>(pair >> column % 2 * 16)});
   }
   // What row r takes of a block: what it sees.  As long as it has seen no key, it takes what it gives if it never does,
   // by the best of the ranks so far; a better one starts it afresh.
@@ -334,11 +343,16 @@ struct PrefillConsumer {
     if constexpr (How::kKeyMask) {
       kept = sm.kept[k_slot()];
     }
-    release(sm.k_empty[k_slot()]);
     if (last_of_q) {
       release(sm.q_empty[q_slot()]);
     }
-    make_logits(tile, n, kept);
+    if constexpr (P::kBiasRows > 0) {  // lies in K's slot
+      make_logits(tile, n, kept);
+      release(sm.k_empty[k_slot()]);
+    } else {
+      release(sm.k_empty[k_slot()]);
+      make_logits(tile, n, kept);
+    }
     softmax_step(s, state, Score<How>::kSlope, shrink);
   }
 

@@ -18,6 +18,8 @@ struct PrefillPlan : How_ {
   // Their sum over the warpgroups must be what the launch allocated.
   static constexpr int kProducerRegs = kConsumers == 3 ? 32 : 40;
   static constexpr int kConsumerRegs = kConsumers == 3 ? 160 : kConsumers == 2 ? 232 : 216;
+  // The bias comes by TMA in panels of 64 keys, if it has rows of 16-byte pitch; else it is read where it lies.
+  static constexpr int kBiasRows = How_::kBiasRows, kBiasPanels = kKeys / 64;
   // What a row without keys gives is computed under way, not zero.
   static constexpr bool kEmptyCounts = How_::kEmptyRows != kEmptyZero;
 };
@@ -31,8 +33,20 @@ struct PrefillTile {
   bool all_keys;                // the blocks are all there are: a query may see no key
 };
 
+struct PrefillMaps {
+  const TensorMap &q, &k, &v, &bias;  // bias: any other if it has none
+};
+
+// Panels of the bias, padded to whole lines of the swizzle; they travel with k.
+template <class P, bool kAny = (P::kBiasRows > 0)>
+struct PrefillBias {};
 template <class P>
-struct PrefillShared {
+struct PrefillBias<P, true> {
+  alignas(1024) uint16_t bias[P::kStages][P::kBiasPanels][(P::kBiasRows + 7) / 8 * 8][64];
+};
+
+template <class P>
+struct PrefillShared : PrefillBias<P> {
   alignas(1024) uint16_t q[P::kQStages][P::kPanels][P::kQueries][64];
   alignas(1024) uint16_t k[P::kStages][P::kPanels][P::kKeys][64];
   alignas(1024) uint16_t v[P::kStages][P::kPanels][P::kKeys][64];
@@ -138,7 +152,7 @@ SL_DEVICE void schedule_attention(PrefillShared<P>& sm, const PrefillList<P>& li
 template <class P>
 struct PrefillProducer {
   PrefillShared<P>& sm;
-  const TensorMap &q_map, &k_map, &v_map;
+  const PrefillMaps& maps;
   const AttentionSizes& sizes;
   const AttentionExtras<typename P::How>& extras;
   const int lane = threadIdx.x % 32;
@@ -156,11 +170,21 @@ struct PrefillProducer {
     const uint32_t bar = shared_address(&sm.q_full[q.slot]);
     if (lane == 0) {
       barrier_expect(bar, sizeof(sm.q[0]));
-      load(sm.q[q.slot], q_map, bar, tile.first, tile.head, tile.batch);
+      load(sm.q[q.slot], maps.q, bar, tile.first, tile.head, tile.batch);
     }
     q.next();
   }
-  SL_DEVICE void load_k(int row, int head, int batch) {
+  // The bias that goes with a block of keys.
+  SL_DEVICE void load_bias(const PrefillTile& tile, int key, uint32_t bar) const {
+    const int row = P::kBiasRows > 1 ? tile.first : 0;
+#pragma unroll
+    for (int p = 0; p < P::kBiasPanels; ++p) {
+      tma_load(shared_address(sm.bias[k.slot][p]), maps.bias, bar, key + p * 64, row,
+               extras.bias_h != 0 ? tile.head : 0, extras.bias_b != 0 ? tile.batch : 0);
+    }
+  }
+  SL_DEVICE void load_k(const PrefillTile& tile, int row, int head) {
+    const int batch = tile.batch;
     using Set = KeySet<P::kKeys>;
     uint8_t kept[Set::kWords];  // read while the slot is still in use
 #pragma unroll
@@ -171,8 +195,11 @@ struct PrefillProducer {
     barrier_wait(shared_address(&sm.k_empty[k.slot]), k.parity ^ 1);
     const uint32_t bar = shared_address(&sm.k_full[k.slot]);
     if (lane == 0) {
-      barrier_announce(bar, sizeof(sm.k[0]));
-      load(sm.k[k.slot], k_map, bar, row, head, batch);
+      barrier_announce(bar, sizeof(sm.k[0]) + P::kBiasRows * P::kBiasPanels * 128);
+      load(sm.k[k.slot], maps.k, bar, row, head, batch);
+      if constexpr (P::kBiasRows > 0) {
+        load_bias(tile, row, bar);
+      }
     }
 #pragma unroll
     for (int w = 0; P::kKeyMask && w < Set::kWords; ++w) {
@@ -191,7 +218,7 @@ struct PrefillProducer {
     const uint32_t bar = shared_address(&sm.v_full[v.slot]);
     if (lane == 0) {
       barrier_expect(bar, sizeof(sm.v[0]));
-      load(sm.v[v.slot], v_map, bar, row, head, batch);
+      load(sm.v[v.slot], maps.v, bar, row, head, batch);
     }
     v.next();
   }
@@ -209,7 +236,7 @@ struct PrefillProducer {
       int row = tile.last_block * P::kKeys;
       const bool any = tile.first >= 0 && row >= first_row;
       if (any) {
-        load_k(row, head, tile.batch);
+        load_k(tile, row, head);
       }
       barrier_wait(shared_address(&sm.q_empty[q.slot]), q.parity ^ 1);
       if (lane == 0) {
@@ -224,7 +251,7 @@ struct PrefillProducer {
       load_q(tile);
 #pragma unroll 1
       for (; row > first_row; row -= P::kKeys) {
-        load_k(row - P::kKeys, head, tile.batch);
+        load_k(tile, row - P::kKeys, head);
         load_v(row, head, tile.batch);
       }
       if (any) {

@@ -156,6 +156,24 @@ TEST(AttentionCuda, AbsentOperandsAreNoParameters) {
   EXPECT_NE(masked.text.find("sl::Arg<2> arg_key_mask"), std::string::npos);
 }
 
+// A bias comes by tensor map where its rows have a pitch of 16 bytes that is known; else the kernel reads it as it
+// lies.
+TEST(AttentionCuda, ABiasComesByTensorMapWhereOneCanTakeIt) {
+  const auto maps = [](int64_t rows, CudaDim keys, DType type) {
+    CudaQuery query = Query(Fixed(300), keys);
+    query.ins[3] = Operand(type, {Fixed(1), Fixed(8), Fixed(rows), keys});
+    std::string why;
+    const CudaKernel kernel = FindCudaFamily("attention")->emit(query, Hopper(), Plans(query, why).front());
+    return std::count_if(kernel.params.begin(), kernel.params.end(),
+                         [](const CudaParam& p) { return p.kind == CudaParam::Kind::kTensorMap && p.operand == 3; });
+  };
+  EXPECT_EQ(maps(300, Fixed(512), DType::kF16), 1);
+  EXPECT_EQ(maps(1, Fixed(512), DType::kF16), 1);      // the same for every query
+  EXPECT_EQ(maps(300, Fixed(508), DType::kF16), 0);    // 1016 bytes
+  EXPECT_EQ(maps(300, Varying(512), DType::kF16), 0);  // a pitch for each length
+  EXPECT_EQ(maps(300, Fixed(512), DType::kF32), 0);
+}
+
 // Where decode cuts a sequence depends on the rest of the batch, so rows that must not do not get it.
 TEST(AttentionCuda, InvariantRowsAreNeverSplit) {
   std::string why;
