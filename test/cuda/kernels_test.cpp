@@ -234,7 +234,8 @@ std::vector<CudaQuery> Contractions() {
 }
 
 // Sizes that lead to each form the tensor cores have: streams, splits, multicasts, ping-pong; batches and both orders
-// of the weight; prefill by each tile, decode with lengths and with two groups of rows.
+// of the weight; prefill by each tile, with each kind of bias and of rows without keys, decode with lengths and with
+// two groups of rows.
 std::vector<CudaQuery> TensorCores() {
   std::vector<CudaQuery> queries;
   for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 4096, 4096},
@@ -264,6 +265,10 @@ std::vector<CudaQuery> TensorCores() {
   attention(1024, 1024, 64, {Text("empty_rows", "either")})->ins[4] = Operand(DType::kBool, {2, 1024});
   attention(1, 4096, 128, {Text("empty_rows", "scores")})->ins[5] = Operand(kI64, {2});
   attention(4, 4096, 64, {})->ins[6] = Operand(kF32, {8});
+  attention(128, 128, 64, {Text("empty_rows", "uniform")})->ins[4] = Operand(DType::kBool, {2, 128});
+  attention(40, 40, 64, {})->ins[3] = Operand(kBF16, {2, 1, 1, 40});
+  attention(40, 40, 128, {})->ins[3] = Operand(kF32, {2, 1, 40, 40});
+  attention(100, 260, 128, {Text("empty_rows", "scores"), Int("window", 50)})->ins[5] = Operand(kI64, {2});
   queries.push_back(Query("linear_q4",
                           {Operand(kBF16, {1, 4096}), Operand(DType::kU4, {4096, 4096}), Operand(kF16, {4096, 128}),
                            Operand(DType::kU4, {4096, 128})},
