@@ -7,7 +7,8 @@
 namespace sluice::kernels {
 
 CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
-                         const std::string& body, int block, const std::vector<int>& ranks, int counters) {
+                         const std::string& body, int block, const std::vector<int>& ranks, int counters,
+                         const std::string& head, int blocks) {
   CudaKernel kernel;
   kernel.block = block;
   kernel.params.push_back({.kind = CudaParam::Kind::kStep});
@@ -36,10 +37,32 @@ CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const 
     kernel.counters = counters;
   }
   const std::string rest = absl::StrFormat("(%s) {\n  %s\n}\n", params, body);
-  kernel.entry = absl::StrFormat("%s_%08x", stem, static_cast<uint32_t>(Hash64(rest)));
-  kernel.text = absl::StrFormat("#include \"%s\"\n\nextern \"C\" __global__ void __launch_bounds__(%d) %s%s", header,
-                                block, kernel.entry, rest);
+  kernel.entry = absl::StrFormat("%s_%08x", stem, static_cast<uint32_t>(Hash64(head + rest)));
+  const std::string bounds = blocks > 1 ? absl::StrFormat("%d, %d", block, blocks) : absl::StrCat(block);
+  kernel.text = absl::StrFormat("#include \"%s\"\n\n%sextern \"C\" __global__ void __launch_bounds__(%s) %s%s", header,
+                                head, bounds, kernel.entry, rest);
   return kernel;
+}
+
+std::string EpilogueText(const CudaQuery& query) {
+  if (query.epilogue.empty()) {
+    return "sl::NoEpilogue()";
+  }
+  std::string text = "Epilogue(step";
+  for (size_t i = query.epilogue_ins; i < query.ins.size(); ++i) {
+    absl::StrAppend(&text, ", x", i);
+  }
+  return text + ")";
+}
+
+std::string ThreeText(const std::vector<int64_t>& values, size_t first, size_t spatial, int64_t missing) {
+  std::string text;
+  for (size_t d = 0; d < 3; ++d) {
+    const size_t i = first + d + spatial - 3;
+    const bool given = d + spatial >= 3 && i < values.size();
+    absl::StrAppend(&text, d == 0 ? "{" : ", ", given ? values[i] : missing);
+  }
+  return text + "}";
 }
 
 double OperandBytes(const CudaQuery& query) {

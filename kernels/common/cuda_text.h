@@ -12,8 +12,16 @@ namespace sluice::kernels {
 // A kernel that takes the step block and every operand as an sl::Arg: x0, x1 … and y0 …; `body` is its one statement.
 // The name of the entry begins with `stem` and ends in a hash of the text.  `ranks`: of operands that may be absent.
 // With `counters`, `workspace` and that many `counters` are parameters too.
+// `head`: what stands before the function; `blocks`: of an SM, at least.
 CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
-                         const std::string& body, int block, const std::vector<int>& ranks = {}, int counters = 0);
+                         const std::string& body, int block, const std::vector<int>& ranks = {}, int counters = 0,
+                         const std::string& head = "", int blocks = 1);
+
+// The functor of the query's epilogue over the arguments of an OperandKernel: "Epilogue(step, x3)", "sl::NoEpilogue()".
+std::string EpilogueText(const CudaQuery& query);
+
+// "{1, 3, 3}": values of spatial dimensions [first, first + spatial) as three, missing ones in front.
+std::string ThreeText(const std::vector<int64_t>& values, size_t first, size_t spatial, int64_t missing);
 
 // Bytes of all operands, at expected sizes.
 double OperandBytes(const CudaQuery& query);

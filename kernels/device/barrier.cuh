@@ -89,6 +89,12 @@ SL_DEVICE void cluster_sync() {
   jitter();
 }
 
+// The same, and what each thread stored before it is seen by all after it, in shared memory of peers too.
+SL_DEVICE void cluster_publish() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\n barrier.cluster.wait.acquire.aligned;" ::: "memory");
+  jitter();
+}
+
 // Orders this thread's ordinary shared-memory writes before later reads by TMA or wgmma.
 SL_DEVICE void fence_async_proxy() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 

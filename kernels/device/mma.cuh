@@ -102,4 +102,13 @@ SL_DEVICE void mma_16x8x8_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// v = high + low, both tf32: low·high + high·low + high·high keeps 21 bits of a product ("3xTF32").
+struct SplitTf32 {
+  uint32_t high, low;
+  SL_DEVICE explicit SplitTf32(float v) {
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(high) : "f"(v));
+    low = __float_as_uint(v - __uint_as_float(high));
+  }
+};
+
 }  // namespace sl

@@ -44,14 +44,6 @@ struct AnyPlan {
   static constexpr int kPitch = kDepth + 4;  // the 8 rows and 4 columns of a fragment meet 32 banks
 };
 
-struct SplitTf32 {
-  uint32_t high, low;
-  SL_DEVICE explicit SplitTf32(float v) {
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(high) : "f"(v));
-    low = __float_as_uint(v - __uint_as_float(high));
-  }
-};
-
 // One [kRows, kDepth] block of an operand; a thread holds kEach elements, kStep apart in one dimension.
 template <int kRows, int kDepth, int kThreads, class From>
 struct BlockLoader {

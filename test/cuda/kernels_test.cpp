@@ -233,6 +233,39 @@ std::vector<CudaQuery> Contractions() {
   return queries;
 }
 
+// Channels last: each type and way of filling a slot, splits and wide tiles, one to three dimensions, groups,
+// transposes, depthwise with and without whole chunks; pools.
+std::vector<CudaQuery> ChannelsLast() {
+  std::vector<CudaQuery> queries;
+  const auto conv = [&](DType type, int64_t batch, std::vector<int64_t> image, std::vector<int64_t> window,
+                        int64_t channels, int64_t features, int64_t groups = 1, std::string name = "conv") {
+    const std::vector<int64_t> same(window.size(), 1);
+    std::vector<int64_t> x = {batch}, w = {features}, y = {batch};
+    x.insert(x.end(), image.begin(), image.end()), w.insert(w.end(), window.begin(), window.end());
+    y.insert(y.end(), image.begin(), image.end());
+    x.push_back(channels), w.push_back(channels / groups), y.push_back(features);
+    queries.push_back(Query(std::move(name), {Operand(type, x), Operand(type, w), Operand(type, {features})},
+                            {Operand(type, y)},
+                            {Int("channels_last", 1), Ints("strides", same), Int("groups", groups)}));
+  };
+  for (DType type : {kF16, kBF16, kF32}) {
+    conv(type, 1, {7, 7}, {3, 3}, 512, 512);
+    conv(type, 32, {56, 56}, {1, 1}, 256, 512);
+    conv(type, -8, {-56, -56}, {7, 7}, 3, 64);
+    conv(type, 2, {14, 14}, {3, 3}, 96, 96, 96);
+    conv(type, 2, {14, 14}, {3, 3}, 37, 37, 37);
+    conv(type, 2, {14, 14}, {2, 2}, 64, 32, 2, "conv_transpose");
+  }
+  conv(kF16, 1, {500}, {5}, 64, 64);
+  conv(kF16, 1, {9, 9, 9}, {3, 3, 3}, 32, 64, 4);
+  conv(kBF16, 1, {14, 14}, {3, 3}, 12, 24, 12, "conv_transpose");
+  queries.push_back(Query("pool", {Operand(kF16, {-1, -32, -32, 64})}, {Operand(kF16, {-1, -16, -16, 64})},
+                          {Int("channels_last", 1), Ints("kernel", {3, 3}), Ints("strides", {2, 2})}));
+  queries.push_back(Query("pool", {Operand(kF32, {-1, -32, 6})}, {Operand(kF32, {-1, -16, 6})},
+                          {Int("channels_last", 1), Ints("kernel", {2}), Text("kind", "average")}));
+  return queries;
+}
+
 // Sizes that lead to each form the tensor cores have: streams, splits, multicasts, ping-pong; batches and both orders
 // of the weight; prefill by each tile, with each kind of bias and of rows without keys, decode with lengths and with
 // two groups of rows.
@@ -282,8 +315,8 @@ std::vector<CudaQuery> TensorCores() {
 TEST(CudaKernels, EveryFamilyCompilesWithoutSpills) {
   setenv("SLUICE_KERNEL_CACHE", "", 1);
   std::vector<CudaQuery> queries = Movement();
-  for (const std::vector<CudaQuery>& more :
-       {Rows(), Indexed(), Resampling(), Recurrent(), Experts(), Codes(), Contractions(), TensorCores()}) {
+  for (const std::vector<CudaQuery>& more : {Rows(), Indexed(), Resampling(), Recurrent(), Experts(), Codes(),
+                                             Contractions(), ChannelsLast(), TensorCores()}) {
     queries.insert(queries.end(), more.begin(), more.end());
   }
   std::vector<CudaSource> sources;

@@ -1,0 +1,391 @@
+// Convolution as a product whose left operand is never stored, channels last:
+//   y[pixel, feature] = epilogue(Σ_k patch(pixel, k) · w[feature, k]),   k = (tap, channel)
+// A CTA makes kRows pixels × kCols features of one group.  A slot of the ring is 128 bytes of k of each of them,
+// however wide an element is, so that one geometry serves 16-bit, 32-bit and 8-bit types: cp.async fills it (zeros on
+// the padding), ldmatrix reads it, mma.sync multiplies 32 bytes of k at a time.
+//
+//   kSplit s   the s CTAs of a cluster share one tile, each taking k / s; they add their parts in a fixed order through
+//              distributed shared memory and each finishes its rows: small images fill the GPU so.
+//   kVector    channels and k are multiples of 16 bytes and lie dense; else elements are gathered one by one, at any
+//              stride (the first convolution reads the image as it came)
+//
+// How: In, Out, Bias; kRows, kCols; kDown, kAcross: warps; kStages, kSplit, kVector, kTransposed; kWeights: no earlier
+// kernel of the stream writes w
+#pragma once
+#include "kernels/device/chunk.cuh"
+#include "kernels/device/window.cuh"
+#include "kernels/gemm/gemm_epilogue.cuh"
+
+namespace sl {
+
+template <class How>
+struct ConvPlan : How {
+  using typename How::In;
+  static constexpr int kRows = How::kRows, kCols = How::kCols, kStages = How::kStages, kSplit = How::kSplit;
+  static constexpr int kElements = 16 / sizeof(In), kDepth = 8 * kElements;  // of a chunk; of a slot
+  static constexpr int kThreads = 32 * How::kDown * How::kAcross;
+  static constexpr int kRowStep = kThreads / 8;  // 8 threads fill a row, a chunk each
+  static constexpr int kColsEach = kCols / kRowStep;
+  // Of the patches a thread fills a chunk of several rows; gathering, several chunks of one row, so that a warp's reads
+  // are those of neighbouring pixels.
+  static constexpr int kRowsEach = How::kVector ? kRows / kRowStep : 1;
+  static constexpr int kChunksEach = How::kVector ? 1 : 8 * kRows / kThreads;
+  static constexpr int kBytesA = kRows * 128, kBytesStage = kBytesA + kCols * 128;
+  static constexpr int kPitch = kCols + 8;  // of the finished tile: 8 rows of pairs meet all banks
+  static constexpr int kRing = kStages * kBytesStage, kTile = kRows * kPitch * 4;
+  static constexpr int kShared = kRing > kTile ? kRing : kTile;
+  static constexpr int kPairs = kCols / 2, kFinish = kThreads / kPairs;  // rows finished at a time
+  static_assert(kRows % kRowStep == 0 && kCols % kRowStep == 0 && kThreads % kPairs == 0);
+  static_assert(kRows / kSplit % kFinish == 0);
+};
+
+// Where a thread's chunk of k lies: a tap and a channel.
+struct TapWalk {
+  int tap[3], channel;
+
+  SL_DEVICE void begin(const Window& window, int k, int channels) {
+    const int number = k / channels;
+    channel = k % channels;
+    tap[2] = number % window.kernel[2];
+    tap[1] = number / window.kernel[2] % window.kernel[1];
+    tap[0] = number / window.kernel[2] / window.kernel[1];
+  }
+  SL_DEVICE void advance(const Window& window, int by, int channels) {
+    channel += by;
+    while (channel >= channels) {
+      channel -= channels;
+      if (++tap[2] == window.kernel[2]) {
+        tap[2] = 0;
+        if (++tap[1] == window.kernel[1]) {
+          tap[1] = 0;
+          ++tap[0];
+        }
+      }
+    }
+  }
+};
+
+// Fills the left half of a slot: patches of the rows of this thread.
+template <class P>
+struct PatchLoader {
+  using In = typename P::In;
+  const In* image[P::kRowsEach];  // of the row's group in its batch; null beyond the last pixel
+  int origin[P::kRowsEach][3];
+  int step[3], channel_step, size[3], channels;
+  int chunk, row;
+  TapWalk walk;
+
+  template <int kSpatial, int R>
+  SL_DEVICE void begin(const View<const In, R>& x, const Extents<int>& extents, const Window& window, int pixels,
+                       int tile, int group, int channels_each, int block) {
+    channels = channels_each;
+    channel_step = static_cast<int>(x.stride(R - 1));
+    chunk = P::kVector ? threadIdx.x % 8 : threadIdx.x / P::kRows * P::kChunksEach;
+    row = P::kVector ? threadIdx.x / 8 : threadIdx.x % P::kRows;
+#pragma unroll
+    for (int d = 0; d < 3; ++d) {
+      const int i = d + kSpatial - 3;
+      size[d] = extents.in[d];
+      step[d] = i < 0 ? 0 : static_cast<int>(x.stride(1 + (i < 0 ? 0 : i)));
+    }
+    const int each = extents.pixels_out();
+#pragma unroll
+    for (int i = 0; i < P::kRowsEach; ++i) {
+      const int pixel = tile * P::kRows + row + i * P::kRowStep;
+      extents.split(pixel % each, origin[i]);
+      image[i] = pixel < pixels ? x.data + pixel / each * x.stride(0) + group * channels * channel_step : nullptr;
+    }
+    walk.begin(window, block * P::kDepth + chunk * P::kElements, channels);
+  }
+  // The element of row i that `at` stands for; null on the padding.
+  SL_DEVICE const In* find(const Window& window, const TapWalk& at, int i) const {
+    bool inside = at.tap[0] < window.kernel[0] && image[i] != nullptr;
+    int64_t offset = P::kVector ? at.channel : int64_t(at.channel) * channel_step;
+#pragma unroll
+    for (int d = 0; d < 3; ++d) {
+      int p;
+      inside &= tap_meets<P::kTransposed>(window, d, origin[i][d], at.tap[d], size[d], p);
+      offset += int64_t(p) * step[d];
+    }
+    return inside ? image[i] + offset : nullptr;
+  }
+  SL_DEVICE void fetch(const Window& window, uint32_t slot) {
+    if constexpr (P::kVector) {
+#pragma unroll
+      for (int i = 0; i < P::kRowsEach; ++i) {
+        copy_chunk(slot + SwizzledOffset(row + i * P::kRowStep, chunk, 128), find(window, walk, i));
+      }
+    } else {
+      TapWalk at = walk;
+#pragma unroll
+      for (int i = 0; i < P::kChunksEach; ++i) {
+        Pack<In, P::kElements> held;
+#pragma unroll
+        for (int e = 0; e < P::kElements; ++e) {
+          const In* from = find(window, at, 0);
+          held.at[e] = from ? *from : In();
+          at.advance(window, 1, channels);
+        }
+        store_chunk(slot + SwizzledOffset(row, chunk + i, 128), held);
+      }
+    }
+    walk.advance(window, P::kDepth, channels);
+  }
+};
+
+// Fills the right half: rows of the weight.
+template <class P>
+struct WeightLoader {
+  using In = typename P::In;
+  const In* data;  // of the group
+  int features, k, at, first, chunk, row;
+
+  SL_DEVICE WeightLoader(const In* data, int features, int k, int tile, int block)
+      : data(data), features(features), k(k), first(tile * P::kCols), chunk(threadIdx.x % 8), row(threadIdx.x / 8) {
+    at = block * P::kDepth + chunk * P::kElements;
+  }
+  SL_DEVICE void fetch(uint32_t slot) {
+#pragma unroll
+    for (int i = 0; i < P::kColsEach; ++i) {
+      const int feature = first + row + i * P::kRowStep;
+      const In* from = feature < features && at < k ? data + int64_t(feature) * k + at : nullptr;
+      const uint32_t to = slot + P::kBytesA + SwizzledOffset(row + i * P::kRowStep, chunk, 128);
+      if constexpr (P::kVector) {
+        copy_chunk(to, from);
+      } else {
+        Pack<In, P::kElements> held;
+#pragma unroll
+        for (int e = 0; e < P::kElements; ++e) {
+          held.at[e] = from && at + e < k ? from[e] : In();
+        }
+        store_chunk(to, held);
+      }
+    }
+    at += P::kDepth;
+  }
+};
+
+// The sums of a tile, as they lie in the threads, and how a slot is added to them: begin(), then other work, then
+// finish(), after which the slot may be overwritten.
+//
+// By mma.sync: a warp multiplies kDownEach × kAcrossEach blocks of 16 × 8.
+template <class P>
+struct WarpSums {
+  using Product = ChunkProduct<typename P::In>;
+  static constexpr int kDownEach = P::kRows / P::kDown / 16, kAcrossEach = P::kCols / P::kAcross / 8;
+  static_assert(kAcrossEach % 2 == 0);
+  typename Product::Sum at[kDownEach][kAcrossEach][4] = {};
+
+  static SL_DEVICE void publish() {}
+  SL_DEVICE void begin(uint32_t) {}
+  SL_DEVICE void finish(uint32_t slot) {
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const int row = warp / P::kAcross * kDownEach * 16 + lane % 16;
+    const int col = warp % P::kAcross * kAcrossEach * 8 + lane / 16 * 8 + lane % 8;
+#pragma unroll
+    for (int step = 0; step < 4; ++step) {
+      typename Product::Left left[kDownEach];
+#pragma unroll
+      for (int i = 0; i < kDownEach; ++i) {
+        uint32_t a[4];
+        load_matrices(a, slot + SwizzledOffset(row + i * 16, step * 2 + lane / 16, 128));
+        left[i].set(a);
+      }
+#pragma unroll
+      for (int j = 0; j < kAcrossEach; j += 2) {
+        uint32_t b[4];
+        load_matrices(b, slot + P::kBytesA + SwizzledOffset(col + j * 8, step * 2 + lane / 8 % 2, 128));
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const typename Product::Right right(b[half * 2], b[half * 2 + 1]);
+#pragma unroll
+          for (int i = 0; i < kDownEach; ++i) {
+            Product::add(at[i][j + half], left[i], right);
+          }
+        }
+      }
+    }
+  }
+  // put(row, column, sum, sum of the next column)
+  template <class Put>
+  SL_DEVICE void each_pair(Put put) const {
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const int row = warp / P::kAcross * kDownEach * 16 + lane / 4;
+    const int col = warp % P::kAcross * kAcrossEach * 8 + lane % 4 * 2;
+#pragma unroll
+    for (int i = 0; i < kDownEach; ++i)
+#pragma unroll
+      for (int j = 0; j < kAcrossEach; ++j)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          put(row + i * 16 + half * 8, col + j * 8, at[i][j][2 * half], at[i][j][2 * half + 1]);
+        }
+  }
+};
+
+// By wgmma, for 16-bit types: a warpgroup multiplies 64 rows by all columns, straight from the slot.
+template <class P>
+struct GroupSums {
+  static_assert(P::kThreads == P::kRows * 2);
+  float at[P::kCols / 2] = {};
+
+  // Before the barrier that tells others: what this thread copied is seen by wgmma.
+  static SL_DEVICE void publish() { fence_async_proxy(); }
+  SL_DEVICE void begin(uint32_t slot) {
+    const uint64_t left = MatrixDescriptor(slot + warp_uniform(threadIdx.x / 128) * 64 * 128);
+    const uint64_t right = MatrixDescriptor(slot + P::kBytesA);
+    pin(at);
+    wgmma_begin();
+#pragma unroll
+    for (int step = 0; step < 4; ++step) {
+      Wgmma<typename P::In, P::kCols>::template shared<false>(at, left + kDepthStep * step, right + kDepthStep * step,
+                                                              1);
+    }
+    wgmma_commit();
+  }
+  SL_DEVICE void finish(uint32_t) {
+    wgmma_wait<0>();
+    pin(at);
+  }
+  template <class Put>
+  SL_DEVICE void each_pair(Put put) const {
+    const int group = threadIdx.x / 128, thread = threadIdx.x % 128;
+#pragma unroll
+    for (int i = 0; i < P::kCols / 2; i += 2) {
+      put(group * 64 + FragmentRow(thread, i), FragmentColumn(thread, i), at[i], at[i + 1]);
+    }
+  }
+};
+
+template <class P, bool kGroups = sizeof(typename P::In) == 2>
+struct SumsOf {
+  using type = GroupSums<P>;
+  using Sum = float;
+};
+template <class P>
+struct SumsOf<P, false> {
+  using type = WarpSums<P>;
+  using Sum = typename ChunkProduct<typename P::In>::Sum;
+};
+
+// The finished tile in shared memory, then this CTA's rows of it: parts of a split added in order, bias, epilogue.
+template <class P, class Sums, class Epilogue>
+SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pixel0, int64_t pixels, int feature0,
+                           int feature_end, int pitch, typename P::Out* out, const typename P::Bias* bias,
+                           const Epilogue& epilogue) {
+  using Sum = typename SumsOf<P>::Sum;
+  sums.each_pair([&](int row, int col, Sum x, Sum y) { store_pair_shared(tile + (row * P::kPitch + col) * 4, x, y); });
+  if constexpr (P::kSplit > 1) {
+    cluster_publish();
+  } else {
+    __syncthreads();
+  }
+  constexpr int kMine = P::kRows / P::kSplit;
+  const int col = threadIdx.x % P::kPairs * 2, feature = feature0 + col;
+  float added[2] = {};
+  if (bias && feature < feature_end) {
+    added[0] = to_float(bias[feature]);
+    added[1] = feature + 1 < feature_end ? to_float(bias[feature + 1]) : 0.0f;
+  }
+#pragma unroll 4
+  for (int r = 0; r < kMine / P::kFinish; ++r) {
+    const int row = rank * kMine + r * P::kFinish + threadIdx.x / P::kPairs;
+    const uint32_t at = tile + (row * P::kPitch + col) * 4;
+    Sum part[2];
+    load_pair_shared<P::kSplit>(at, 0, part);
+#pragma unroll
+    for (int peer = 1; peer < P::kSplit; ++peer) {
+      Sum more[2];
+      load_pair_shared<P::kSplit>(at, peer, more);
+      part[0] += more[0], part[1] += more[1];
+    }
+    const int64_t pixel = pixel0 + row;
+    if (pixel < pixels && feature < feature_end) {
+      typename P::Out* const to = out + pixel * pitch + feature;
+      const float first = epilogue(part[0] + added[0], pixel, feature);
+      if (feature + 1 == feature_end) {
+        *to = narrow<typename P::Out>(first);
+      } else {
+        const Pair v = {first, epilogue(part[1] + added[1], pixel, feature + 1)};
+        if (pitch % 2 == 0 && feature % 2 == 0) {
+          store_pair(to, v);
+        } else {
+          to[0] = narrow<typename P::Out>(v.x), to[1] = narrow<typename P::Out>(v.y);
+        }
+      }
+    }
+  }
+  if constexpr (P::kSplit > 1) {
+    cluster_sync();  // a peer may still read this CTA's tile
+  }
+}
+
+// x [b, …, c], w [f, …, c / groups], bias [f] or null → y [b, …, f], dense.  A grid of kSplit × tiles of features ×
+// groups × tiles of the largest number of pixels; ConvPlan<How>::kShared bytes of shared memory.
+template <class How, int kSpatial, int R, class Epilogue>
+SL_DEVICE void conv_tiles(const View<const typename How::In, R>& x, const View<const typename How::In, R>& w,
+                          const typename How::Bias* bias, const View<typename How::Out, R>& y, const Window& window,
+                          int groups, const Epilogue& epilogue) {
+  using P = ConvPlan<How>;
+  extern __shared__ __align__(1024) uint8_t dynamic[];
+  const uint32_t ring = shared_address(dynamic);
+  const auto extents = Extents<int>::template of<kSpatial>(x, y, 1);
+  const int pixels = static_cast<int>(x.size(0)) * extents.pixels_out(), features = static_cast<int>(y.size(R - 1));
+  const int each = features / groups, channels = static_cast<int>(x.size(R - 1)) / groups, k = window.taps() * channels;
+  const int rank = P::kSplit > 1 ? cluster_rank() : 0;
+  const int tile = blockIdx.x / P::kSplit, across = ceil_div(each, P::kCols);
+  const int tile_col = tile % across, group = tile / across % groups, tile_row = tile / across / groups;
+  let_next_begin();
+  if (tile_row * P::kRows >= pixels) {
+    wait_for_previous();  // whoever waits for this kernel means those before it too
+    return;
+  }
+  const int blocks = ceil_div(k, P::kDepth), block0 = blocks * rank / P::kSplit,
+            block1 = blocks * (rank + 1) / P::kSplit;
+  WeightLoader<P> weights(w.data + int64_t(group) * each * k, each, k, tile_col, block0);
+  PatchLoader<P> patches;
+  patches.template begin<kSpatial>(x, extents, window, pixels, tile_row, group, channels, block0);
+
+  const int early = smaller(P::kStages - 1, block1 - block0);
+  if (!P::kWeights) {
+    wait_for_previous();
+  }
+  for (int s = 0; s < early; ++s) {
+    weights.fetch(ring + s * P::kBytesStage);
+  }
+  if (P::kWeights) {
+    wait_for_previous();
+  }
+#pragma unroll
+  for (int s = 0; s < P::kStages - 1; ++s) {
+    if (s < early) {
+      patches.fetch(window, ring + s * P::kBytesStage);
+    }
+    copy_commit();
+  }
+  typename SumsOf<P>::type sums;
+  Ring<P::kStages> read;
+  int write = P::kStages - 1;
+#pragma unroll 1
+  for (int b = block0; b < block1; ++b, read.next()) {
+    copy_wait<P::kStages - 2>();
+    sums.publish();
+    __syncthreads();  // the slot is full, and the one written below was last read before this barrier
+    sums.begin(ring + read.slot * P::kBytesStage);
+    if (b + P::kStages - 1 < block1) {
+      const uint32_t slot = ring + write * P::kBytesStage;
+      weights.fetch(slot);
+      patches.fetch(window, slot);
+    }
+    copy_commit();
+    write = write + 1 == P::kStages ? 0 : write + 1;
+    sums.finish(ring + read.slot * P::kBytesStage);
+  }
+  copy_wait<0>();
+  __syncthreads();
+  finish_tile<P>(sums, ring, rank, int64_t(tile_row) * P::kRows, pixels, group * each + tile_col * P::kCols,
+                 smaller((group + 1) * each, group * each + (tile_col + 1) * P::kCols), features, y.data, bias,
+                 epilogue);
+}
+
+}  // namespace sl
