@@ -253,6 +253,7 @@ absl::StatusOr<CompileResult> Compilation::Run() {
   }
   RETURN_IF_ERROR(Load());
   mlir::sluice::fuse::setTarget(*module_, *target_);
+  mlir::sluice::fuse::setNominal(*module_, options_.dims);
   Phase last_ir = std::min(to_, Phase::kMemory);
   for (int p = std::max(static_cast<int>(from_), static_cast<int>(Phase::kRaise)); p <= static_cast<int>(last_ir);
        ++p) {

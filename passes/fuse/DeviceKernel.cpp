@@ -22,20 +22,49 @@ void setTarget(ModuleOp module, const kernels::Target& target) {
   }
 }
 
-// A size at the nominal value of every symbol: what costs are compared at.
-static int64_t typicalOf(const SizeExpr& size) {
-  ::sluice::plan::Bindings values;
-  for (const std::string& symbol : size.Symbols()) {
-    values[symbol] = 64;
+constexpr const char* kNominalAttr = "exec.nominal";
+constexpr int64_t kNominal = 64;  // of a symbol nothing is known of
+
+void setNominal(ModuleOp module, ArrayRef<std::string> dims) {
+  SmallVector<NamedAttribute> values;
+  Builder b(module.getContext());
+  for (const std::string& text : dims) {  // malformed ones are refused where they are bounds (the memory phase)
+    auto [name, range] = StringRef(text).split('=');
+    int64_t most = 0;
+    if (!name.empty() && !range.split("..").second.getAsInteger(10, most)) {
+      values.push_back(b.getNamedAttr(name, b.getI64IntegerAttr(most)));
+    }
   }
-  absl::StatusOr<int64_t> value = size.Evaluate(values);
-  return value.ok() ? std::max<int64_t>(1, *value) : 64;
+  if (!values.empty()) {
+    module->setAttr(kNominalAttr, b.getDictionaryAttr(values));
+  }
 }
 
-kernels::CudaOperand operandOf(Type element, ArrayRef<SizeExpr> sizes, bool weight) {
+::sluice::plan::Bindings nominalOf(ModuleOp module) {
+  ::sluice::plan::Bindings values;
+  if (auto attr = module->getAttrOfType<DictionaryAttr>(kNominalAttr)) {
+    for (NamedAttribute entry : attr) {
+      values[entry.getName().str()] = cast<IntegerAttr>(entry.getValue()).getInt();
+    }
+  }
+  return values;
+}
+
+static int64_t typicalOf(const SizeExpr& size, const ::sluice::plan::Bindings& nominal) {
+  ::sluice::plan::Bindings values;
+  for (const std::string& symbol : size.Symbols()) {
+    auto known = nominal.find(symbol);
+    values[symbol] = known == nominal.end() ? kNominal : known->second;
+  }
+  absl::StatusOr<int64_t> value = size.Evaluate(values);
+  return value.ok() ? std::max<int64_t>(1, *value) : kNominal;
+}
+
+kernels::CudaOperand operandOf(Type element, ArrayRef<SizeExpr> sizes, bool weight,
+                               const ::sluice::plan::Bindings& nominal) {
   kernels::CudaOperand operand{.dtype = exec::dtypeOf(element), .weight = weight};
   for (const SizeExpr& size : sizes) {
-    kernels::CudaDim dim{.typical = typicalOf(size), .text = size.ToString()};
+    kernels::CudaDim dim{.typical = typicalOf(size, nominal), .text = size.ToString()};
     if (std::optional<int64_t> constant = size.Constant()) {
       dim.min = dim.max = *constant;
     }

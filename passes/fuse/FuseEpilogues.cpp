@@ -146,7 +146,7 @@ std::string EpiloguePrinter::print() {
 class Fuser {
  public:
   explicit Fuser(ModuleOp module, const kernels::Gpu& gpu)
-      : module_(module), gpu_(gpu), symbols_(module), builder_(module.getContext()) {}
+      : module_(module), gpu_(gpu), nominal_(nominalOf(module)), symbols_(module), builder_(module.getContext()) {}
 
   // Fuses the producer of one of `finish`'s operands with it; true when it did.
   bool fuse(exec::DispatchOp finish) {
@@ -187,7 +187,8 @@ class Fuser {
       }
     }
     auto describe = [&](Value value) {
-      return operandOf(cast<RankedTensorType>(value.getType()).getElementType(), sizes_.of(value), isWeightExpr(value));
+      return operandOf(cast<RankedTensorType>(value.getType()).getElementType(), sizes_.of(value), isWeightExpr(value),
+                       nominal_);
     };
     for (Value value : operands) {
       query.ins.push_back(describe(value));
@@ -244,6 +245,7 @@ class Fuser {
  private:
   ModuleOp module_;
   const kernels::Gpu& gpu_;
+  ::sluice::plan::Bindings nominal_;
   SymbolTable symbols_;
   OpBuilder builder_;
   nn::SizeAnalysis sizes_;

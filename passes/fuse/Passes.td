@@ -20,10 +20,25 @@ def MergeLinearsPass : Pass<"sluice-merge-linears", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 
+def ChannelsLastPass : Pass<"sluice-channels-last", "::mlir::ModuleOp"> {
+  let summary = "Gives convolutions of a GPU, and what stands between them, channels last.";
+  let description = [{
+    Runs before kernels are formed, while element-wise ops can still be moved behind a transpose.
+
+    Input: `nn.conv`, `nn.conv_transpose` and what follows them. Output: `exec.dispatch @conv(...)` of a kernel with
+    `channels_last`, its weight `[o, kernel…, c / groups]` packed at compile time; element-wise ops, pools, reductions and
+    concatenations on `[b, spatial…, c]`; a `linalg.transpose` where somebody needs the channels second.
+
+    Leaves alone convolutions whose family has no plan for it (a remark says why), and everything on the CPU.
+  }];
+  let dependentDialects = ["::mlir::exec::ExecDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
 def FormKernelsPass : Pass<"sluice-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Groups element-wise ops into generated kernels, equal ones once.";
   let description = [{
-    Runs first in fuse. Broadcasts, transposes, slices and reshapes that only element-wise ops read become how the kernel
+    Runs once linears and layouts are as they will be. Broadcasts, transposes, slices and reshapes that only element-wise ops read become how the kernel
     reads its operands; loops that every operand walks as one are merged.
 
     Input: `arith`/`math` on tensors, `linalg.broadcast`, `linalg.transpose`, constants.

@@ -12,6 +12,9 @@ void buildFusePipeline(OpPassManager& pm) {
   //--- Linears: while results are tensors, whose users show who can read columns of a wider one.
   pm.addPass(createMergeLinearsPass());
 
+  //--- Layout: before element-wise ops are groups with an order of their own.
+  pm.addPass(createChannelsLastPass());
+
   //--- Kernels: generated ones first, which fold the broadcasts and transposes that only they read.
   pm.addPass(createFormKernelsPass());
   pm.addPass(createSelectKernelsPass());

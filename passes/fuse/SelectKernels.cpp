@@ -11,6 +11,7 @@
 #include "passes/fuse/DeviceKernel.h"
 #include "passes/fuse/Fusible.h"
 #include "passes/fuse/Passes.h"
+#include "passes/fuse/Selection.h"
 
 namespace mlir::sluice::fuse {
 
@@ -18,70 +19,6 @@ namespace mlir::sluice::fuse {
 #include "passes/fuse/Passes.h.inc"
 
 namespace {
-
-// What a dispatch calls: kernel, attributes, operands by slot (null: absent).
-struct Selection {
-  std::string library;
-  SmallVector<NamedAttribute> config;
-  SmallVector<Value> slots;
-  SmallVector<Attribute> counts;
-};
-
-// An attribute as kernels read it: numbers, texts, lists of numbers.  Sizes are in the operands' shapes and are left
-// out.
-void addConfig(MLIRContext* context, NamedAttribute attr, SmallVector<NamedAttribute>& config) {
-  Builder b(context);
-  if (auto pattern = dyn_cast<nn::PatternAttr>(attr.getValue())) {
-    config.push_back(b.getNamedAttr("causal", b.getI64IntegerAttr(pattern.getCausal())));
-    config.push_back(b.getNamedAttr("window", b.getI64IntegerAttr(pattern.getWindow())));
-    return;
-  }
-  if (attr.getName() == "empty_rows") {
-    auto rows = static_cast<nn::EmptyRows>(cast<IntegerAttr>(attr.getValue()).getInt());
-    config.push_back(b.getNamedAttr("empty_rows", b.getStringAttr(nn::stringifyEmptyRows(rows))));
-    return;
-  }
-  if (isa<TypeAttr, ArrayAttr, DenseI32ArrayAttr>(attr.getValue())) {
-    return;
-  }
-  config.push_back(attr);
-}
-
-bool isSizeText(Operation* op, StringRef attr) {
-  return (isa<nn::TopKOp>(op) && attr == "k") || (isa<nn::IotaOp>(op) && attr == "size") ||
-         (isa<nn::NonzeroOp>(op) && attr == "symbol");
-}
-
-SmallVector<Value> slotsOf(Operation* op) {
-  SmallVector<Value> slots;
-  auto segments = op->getAttrOfType<DenseI32ArrayAttr>("operandSegmentSizes");
-  if (!segments) {
-    slots.append(op->operand_begin(), op->operand_end());
-    return slots;
-  }
-  unsigned next = 0;
-  for (int32_t count : segments.asArrayRef()) {
-    slots.push_back(count == 0 ? Value() : op->getOperand(next));
-    next += count;
-  }
-  while (!slots.empty() && !slots.back()) {
-    slots.pop_back();
-  }
-  return slots;
-}
-
-Selection selectOp(nn::KernelOpInterface op) {
-  Selection selection{.library = op.getKernelName().str(), .slots = slotsOf(op)};
-  for (NamedAttribute attr : op->getAttrs()) {
-    if (!isSizeText(op, attr.getName())) {
-      addConfig(op->getContext(), attr, selection.config);
-    }
-  }
-  if (auto nonzero = dyn_cast<nn::NonzeroOp>(op.getOperation())) {
-    selection.counts.push_back(nonzero.getSymbolAttr());
-  }
-  return selection;
-}
 
 std::optional<StringRef> reduceKind(linalg::ReduceOp reduce) {
   Block& body = reduce.getCombiner().front();
@@ -223,122 +160,54 @@ std::optional<Selection> selectQuantizedGather(nn::GatherOp gather) {
   return selection;
 }
 
-std::optional<Selection> select(Operation* op) {
-  if (auto reduce = dyn_cast<linalg::ReduceOp>(op)) {
-    return selectReduce(reduce);
-  }
+std::optional<Selection> select(Operation* op, nn::SizeAnalysis& sizes) {
   std::optional<Selection> special;
-  if (auto linear = dyn_cast<nn::LinearOp>(op)) {
+  if (auto reduce = dyn_cast<linalg::ReduceOp>(op)) {
+    special = selectReduce(reduce);
+  } else if (auto linear = dyn_cast<nn::LinearOp>(op)) {
     special = selectQuantizedLinear(linear);
   } else if (auto gather = dyn_cast<nn::GatherOp>(op)) {
     special = selectQuantizedGather(gather);
   }
   if (special && kernels::FindCpuKernel(special->library)) {
+    setResults(*special, op, sizes);
     return special;
   }
   if (auto kernel = dyn_cast<nn::KernelOpInterface>(op)) {
-    return selectOp(kernel);
+    return selectionOf(kernel, sizes);
   }
   return std::nullopt;
 }
 
-class Selector {
- public:
-  explicit Selector(ModuleOp module) : module_(module), target_(targetOf(module)), builder_(module.getContext()) {}
-
-  LogicalResult replace(Operation* op, const Selection& selection, nn::SizeAnalysis& sizes) {
-    DictionaryAttr cuda = target_.gpu ? chooseCuda(op, selection, sizes) : DictionaryAttr();
-    if (!cuda && !kernels::FindCpuKernel(selection.library)) {
-      return missing(op, selection);
-    }
-    SmallVector<Value> operands;
-    SmallVector<int64_t> absent;
-    for (auto [slot, value] : llvm::enumerate(selection.slots)) {
-      value ? operands.push_back(value) : absent.push_back(slot);
-    }
-    SmallVector<Attribute> resultSizes;
-    for (Value result : op->getResults()) {
-      resultSizes.push_back(nn::sizesAttr(module_.getContext(), sizes.of(result)));
-    }
-    builder_.setInsertionPoint(op);
-    auto dispatch = exec::DispatchOp::create(
-        builder_, op->getLoc(), op->getResultTypes(), FlatSymbolRefAttr::get(nameOf(selection, cuda)), operands,
-        builder_.getDenseI64ArrayAttr(absent), builder_.getArrayAttr(resultSizes), ArrayAttr(),
-        selection.counts.empty() ? ArrayAttr() : builder_.getArrayAttr(selection.counts));
-    remark::passed(op->getLoc(), remark::RemarkOpts::name("select-kernel").category("fuse"))
-        << "kernel " << selection.library << " of the library";
-    op->replaceAllUsesWith(dispatch);  // erased when all are done: the size analysis knows values by address
-    return success();
+LogicalResult missing(Operation* op, const Selection& selection, StringRef target) {
+  SmallVector<std::string> types, have;
+  for (Value value : selection.slots) {
+    types.push_back(value ? llvm::formatv("{0}", value.getType()).str() : "none");
   }
-
- private:
-  // The op's kernel on the GPU; null when its family has none, which a remark tells.
-  DictionaryAttr chooseCuda(Operation* op, const Selection& selection, nn::SizeAnalysis& sizes) {
-    MLIRContext* context = module_.getContext();
-    kernels::CudaQuery query{.name = selection.library,
-                             .attrs = attrsOf(DictionaryAttr::get(context, selection.config))};
-    auto operand = [&](Value value) {
-      return operandOf(cast<RankedTensorType>(value.getType()).getElementType(), sizes.of(value), isWeightExpr(value));
-    };
-    for (Value value : selection.slots) {
-      query.ins.push_back(value ? operand(value) : kernels::CudaOperand());
-    }
-    for (Value value : op->getResults()) {
-      query.outs.push_back(operand(value));
-    }
-    absl::StatusOr<kernels::CudaChoice> choice =
-        selection.counts.empty() ? kernels::ChooseCuda(query, *target_.gpu)
-                                 : absl::StatusOr<kernels::CudaChoice>(absl::NotFoundError("a size the data decide"));
-    if (!choice.ok()) {
-      remark::missed(op->getLoc(), remark::RemarkOpts::name("select-kernel").category("fuse"))
-          << "kernel " << selection.library << " runs on the CPU: " << std::string(choice.status().message());
-      return DictionaryAttr();
-    }
-    remark::passed(op->getLoc(), remark::RemarkOpts::name("choose-plan").category("fuse"))
-        << "kernel " << selection.library << " " << choice->plan.name << ", predicted "
-        << llvm::formatv("{0:f2}", choice->plan.us).str() << " us, of " << std::to_string(1 + choice->others.size())
-        << " plans";
-    return cudaAttr(context, choice->kernel);
+  for (const kernels::CpuKernel* kernel : kernels::AllCpuKernels()) {
+    have.push_back(kernel->name);
   }
+  llvm::sort(have);
+  return op->emitError() << "needs kernel '" << selection.library << "' (" << llvm::join(types, ", ")
+                         << "), which target " << target << " lacks; it has "
+                         << (have.empty() ? "none" : llvm::join(have, ", "));
+}
 
-  LogicalResult missing(Operation* op, const Selection& selection) {
-    SmallVector<std::string> types, have;
-    for (Value value : selection.slots) {
-      types.push_back(value ? llvm::formatv("{0}", value.getType()).str() : "none");
-    }
-    for (const kernels::CpuKernel* kernel : kernels::AllCpuKernels()) {
-      have.push_back(kernel->name);
-    }
-    llvm::sort(have);
-    return op->emitError() << "needs kernel '" << selection.library << "' (" << llvm::join(types, ", ")
-                           << "), which target " << target_.name << " lacks; it has "
-                           << (have.empty() ? "none" : llvm::join(have, ", "));
+LogicalResult replace(Operation* op, const Selection& selection, Selector& selector, nn::SizeAnalysis& sizes) {
+  const bool gpu = selector.target().gpu != nullptr;
+  absl::StatusOr<kernels::CudaChoice> choice =
+      gpu ? selector.choose(selection, sizes) : absl::StatusOr<kernels::CudaChoice>(absl::NotFoundError(""));
+  if (gpu && !choice.ok()) {
+    remark::missed(op->getLoc(), remark::RemarkOpts::name("select-kernel").category("fuse"))
+        << "kernel " << selection.library << " runs on the CPU: " << std::string(choice.status().message());
   }
-
-  // The exec.kernel of that library kernel, attributes and device form; one for all ops that agree.
-  StringAttr nameOf(const Selection& selection, DictionaryAttr cuda) {
-    auto config = DictionaryAttr::get(module_.getContext(), selection.config);
-    StringAttr& name = names_[{selection.library, config.getAsOpaquePointer(), cuda.getAsOpaquePointer()}];
-    if (!name) {
-      int number = counts_[selection.library]++;
-      name = builder_.getStringAttr(number == 0 ? selection.library : selection.library + "_" + std::to_string(number));
-      OpBuilder::InsertionGuard guard(builder_);
-      auto functions = module_.getOps<func::FuncOp>();
-      builder_.setInsertionPoint(module_.getBody(),
-                                 functions.empty() ? module_.getBody()->end() : Block::iterator(*functions.begin()));
-      exec::KernelOp::create(builder_, builder_.getUnknownLoc(), name, builder_.getStringAttr(selection.library),
-                             config.empty() ? DictionaryAttr() : config, ArrayAttr(), StringAttr(), ArrayAttr(),
-                             ArrayAttr(), cuda);
-    }
-    return name;
+  if (!choice.ok() && !kernels::FindCpuKernel(selection.library)) {
+    return missing(op, selection, selector.target().name);
   }
-
-  ModuleOp module_;
-  const kernels::Target& target_;
-  OpBuilder builder_;
-  std::map<std::tuple<std::string, const void*, const void*>, StringAttr> names_;
-  std::map<std::string, int> counts_;
-};
+  // Erased when all are done: the size analysis knows values by address.
+  op->replaceAllUsesWith(selector.dispatch(op, selection, choice.ok() ? &*choice : nullptr));
+  return success();
+}
 
 struct SelectKernels : impl::SelectKernelsPassBase<SelectKernels> {
   void runOnOperation() final {
@@ -351,8 +220,8 @@ struct SelectKernels : impl::SelectKernelsPassBase<SelectKernels> {
         if (ofWeights) {
           continue;
         }
-        if (std::optional<Selection> selection = select(&op)) {
-          failedAny |= failed(selector.replace(&op, *selection, sizes));
+        if (std::optional<Selection> selection = select(&op, sizes)) {
+          failedAny |= failed(replace(&op, *selection, selector, sizes));
         }
       }
       for (Operation& op : llvm::make_early_inc_range(llvm::reverse(func.getBody().front()))) {

@@ -1,0 +1,269 @@
+// Convolutions with channels last, and what stands between them too.
+//
+//   %y = nn.conv %x, %w                    %x1 = linalg.transpose %x [0, 2, 3, 1]
+//   %r = maximum(%y, 0)               →    %y1 = exec.dispatch @conv(%x1, transposed %w)      channels_last
+//   %p = nn.pool %r                        %r1 = maximum(%y1, 0)
+//                                          %p1 = exec.dispatch @pool(%r1)                     channels_last
+//                                          %p = linalg.transpose %p1 [0, 3, 1, 2]
+//
+// One walk in program order.  A convolution whose CUDA family has a plan for channels last is made a dispatch of it,
+// between transposes; every other op is asked to work on what a transpose moved, so that transposes sink until somebody
+// needs the channels second.  Those that remain are views of the operands that may be strided, or copies.
+#include "dialects/nn/NNDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Remarks.h"
+#include "passes/fuse/Fusible.h"
+#include "passes/fuse/Passes.h"
+#include "passes/fuse/Selection.h"
+
+namespace mlir::sluice::fuse {
+
+#define GEN_PASS_DEF_CHANNELSLASTPASS
+#include "passes/fuse/Passes.h.inc"
+
+namespace {
+
+using nn::Sizes;
+
+RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+//===-- Orders of dimensions
+//---------------------------------------------------------------------------------------===//
+
+// [b, c, …] to [b, …, c], as linalg.transpose takes it: result dimension i is source dimension order[i].
+SmallVector<int64_t> toLast(int64_t rank) {
+  SmallVector<int64_t> order = {0};
+  for (int64_t d = 2; d < rank; ++d) {
+    order.push_back(d);
+  }
+  order.push_back(1);
+  return order;
+}
+
+SmallVector<int64_t> toSecond(int64_t rank) {
+  SmallVector<int64_t> order = {0, rank - 1};
+  for (int64_t d = 1; d + 1 < rank; ++d) {
+    order.push_back(d);
+  }
+  return order;
+}
+
+// Where dimension d of [b, c, …] is in [b, …, c].
+int64_t lastOf(int64_t d, int64_t rank) { return d == 0 ? 0 : d == 1 ? rank - 1 : d - 1; }
+
+RankedTensorType permutedType(RankedTensorType type, ArrayRef<int64_t> order) {
+  SmallVector<int64_t> shape = llvm::map_to_vector(order, [&](int64_t from) { return type.getDimSize(from); });
+  return RankedTensorType::get(shape, type.getElementType());
+}
+
+Sizes permutedSizes(const Sizes& sizes, ArrayRef<int64_t> order) {
+  Sizes result;
+  for (int64_t from : order) {
+    result.push_back(sizes[from]);
+  }
+  return result;
+}
+
+//===-- Rewrites
+//---------------------------------------------------------------------------------------------------===//
+
+class Mover {
+ public:
+  Mover(Selector& selector, Block& block) : selector_(selector), builder_(block.getParentOp()->getContext()) {
+    for (Operation& op : llvm::make_early_inc_range(block)) {
+      move(&op);
+    }
+    for (Operation& op : llvm::make_early_inc_range(llvm::reverse(block))) {
+      if (isOpTriviallyDead(&op)) {
+        op.erase();
+      }
+    }
+  }
+
+ private:
+  void move(Operation* op) {
+    builder_.setInsertionPoint(op);
+    if (isa<nn::ConvOp, nn::ConvTransposeOp>(op)) {
+      moveConv(cast<nn::KernelOpInterface>(op));
+    } else if (auto pool = dyn_cast<nn::PoolOp>(op)) {
+      if (Value x = peeled(pool.getX())) {
+        replaceByKernel(pool, selectionOf(cast<nn::KernelOpInterface>(op), sizes_), x);
+      }
+    } else if (auto reduce = dyn_cast<linalg::ReduceOp>(op)) {
+      moveReduce(reduce);
+    } else if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
+      moveConcat(concat);
+    } else if (fuseKind(op, sizes_) == FuseKind::Compute) {
+      moveElementwise(op);
+    }
+  }
+
+  // What a transpose to channels second has moved; null for other values.
+  static Value peeled(Value value) {
+    auto transpose = value.getDefiningOp<linalg::TransposeOp>();
+    int64_t rank = typeOf(value).getRank();
+    return transpose && rank > 2 && transpose.getPermutation() == ArrayRef<int64_t>(toSecond(rank))
+               ? transpose.getInput()
+               : Value();
+  }
+
+  Value transposed(Value value, ArrayRef<int64_t> order) {
+    Sizes sizes = permutedSizes(sizes_.of(value), order);
+    Value empty = nn::emptyTensor(builder_, value.getLoc(), sizes, typeOf(value).getElementType());
+    return linalg::TransposeOp::create(builder_, value.getLoc(), value, empty, order)->getResult(0);
+  }
+
+  // `value` with channels last, whatever that costs.
+  Value last(Value value) {
+    Value x = peeled(value);
+    return x ? x : transposed(value, toLast(typeOf(value).getRank()));
+  }
+
+  // `value` with channels last where that is free for an element-wise reader: null if it is not.
+  Value lastForFree(Value value) {
+    if (Value x = peeled(value)) {
+      return x;
+    }
+    int64_t rank = typeOf(value).getRank();
+    SmallVector<int64_t> order = toLast(rank);
+    if (auto constant = value.getDefiningOp<arith::ConstantOp>()) {
+      auto splat = dyn_cast<SplatElementsAttr>(constant.getValue());
+      auto type = permutedType(typeOf(value), order);
+      return splat ? arith::ConstantOp::create(builder_, value.getLoc(), type, splat.resizeSplat(type)).getResult()
+                   : Value();
+    }
+    auto broadcast = value.getDefiningOp<linalg::BroadcastOp>();
+    SmallVector<int64_t> added, kept;
+    for (int64_t d = 0; broadcast && d < rank; ++d) {
+      (llvm::is_contained(broadcast.getDimensions(), d) ? added : kept).push_back(lastOf(d, rank));
+    }
+    if (!broadcast || !llvm::is_sorted(kept)) {
+      return Value();
+    }
+    llvm::sort(added);
+    Value empty = nn::emptyTensor(builder_, value.getLoc(), permutedSizes(sizes_.of(value), order),
+                                  typeOf(value).getElementType());
+    return linalg::BroadcastOp::create(builder_, value.getLoc(), broadcast.getInput(), empty, added)->getResult(0);
+  }
+
+  void replaceMoved(Operation* op, Value moved) {
+    builder_.setInsertionPoint(op);
+    op->getResult(0).replaceAllUsesWith(transposed(moved, toSecond(typeOf(moved).getRank())));
+  }
+
+  // The op's kernel on `x`, with channels last; false when its family has no such plan.
+  bool replaceByKernel(Operation* op, Selection selection, Value x) {
+    SmallVector<int64_t> order = toLast(typeOf(x).getRank());
+    selection.slots[0] = x;
+    selection.config.push_back(builder_.getNamedAttr("channels_last", builder_.getI64IntegerAttr(1)));
+    selection.types[0] = permutedType(selection.types[0], order);
+    selection.sizes[0] = permutedSizes(selection.sizes[0], order);
+    absl::StatusOr<kernels::CudaChoice> choice = selector_.choose(selection, sizes_);
+    if (!choice.ok()) {
+      remark::missed(op->getLoc(), remark::RemarkOpts::name("channels-last").category("fuse"))
+          << "kernel " << selection.library << " keeps its channels second: " << std::string(choice.status().message());
+      return false;
+    }
+    replaceMoved(op, selector_.dispatch(op, selection, &*choice).getResult(0));
+    return true;
+  }
+
+  void moveConv(nn::KernelOpInterface op) {
+    Selection selection = selectionOf(op, sizes_);
+    auto transpose = dyn_cast<nn::ConvTransposeOp>(op.getOperation());
+    Value w = selection.slots[1];
+    if (!typeOf(w).hasStaticShape()) {
+      return;
+    }
+    selection.slots[1] = transpose ? gathering(w, transpose.getGroups()) : transposed(w, toLast(typeOf(w).getRank()));
+    replaceByKernel(op, selection, last(selection.slots[0]));
+  }
+
+  // The weight [c, f / groups, …] of a transpose as what each of its results gathers: [f, …, c / groups].
+  Value gathering(Value w, int64_t groups) {
+    RankedTensorType type = typeOf(w);
+    SmallVector<int64_t> split = {groups, type.getDimSize(0) / groups}, order = {0, 2},
+                         joined = {groups * type.getDimSize(1)};
+    llvm::append_range(split, type.getShape().drop_front());
+    for (int64_t d = 3; d <= type.getRank(); ++d) {
+      order.push_back(d);
+      joined.push_back(split[d]);
+    }
+    order.push_back(1);
+    joined.push_back(split[1]);
+    return reshaped(transposed(reshaped(w, split), order), joined);
+  }
+
+  Value reshaped(Value value, ArrayRef<int64_t> shape) {
+    Sizes sizes = llvm::map_to_vector(shape, [](int64_t n) { return nn::SizeExpr(n); });
+    return nn::ReshapeOp::create(builder_, value.getLoc(), RankedTensorType::get(shape, typeOf(value).getElementType()),
+                                 value, nn::sizesAttr(builder_.getContext(), sizes));
+  }
+
+  void moveElementwise(Operation* op) {
+    if (llvm::none_of(op->getOperands(), [](Value x) { return peeled(x) != nullptr; })) {
+      return;
+    }
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands()) {
+      operands.push_back(lastForFree(operand));
+      if (!operands.back()) {
+        return;
+      }
+    }
+    RankedTensorType type = typeOf(op->getResult(0));
+    OperationState state(op->getLoc(), op->getName(), operands, permutedType(type, toLast(type.getRank())),
+                         op->getAttrs());
+    state.propertiesAttr = op->getPropertiesAsAttribute();
+    replaceMoved(op, builder_.create(state)->getResult(0));
+  }
+
+  // The dimensions that are kept must lie in the same order both ways: the result has no channels to move.
+  void moveReduce(linalg::ReduceOp reduce) {
+    Value x = reduce.getInputs().size() == 1 ? peeled(reduce.getInputs().front()) : Value();
+    if (!x) {
+      return;
+    }
+    int64_t rank = typeOf(x).getRank();
+    SmallVector<int64_t> reduced, kept;
+    for (int64_t d = 0; d < rank; ++d) {
+      (llvm::is_contained(reduce.getDimensions(), d) ? reduced : kept).push_back(lastOf(d, rank));
+    }
+    if (llvm::is_sorted(kept)) {
+      llvm::sort(reduced);
+      reduce.getInputsMutable().assign(x);
+      reduce.setDimensions(reduced);
+    }
+  }
+
+  void moveConcat(tensor::ConcatOp concat) {
+    SmallVector<Value> parts = llvm::map_to_vector(concat.getInputs(), [](Value x) { return peeled(x); });
+    if (llvm::all_of(parts, [](Value x) { return x != nullptr; })) {
+      auto moved = tensor::ConcatOp::create(builder_, concat.getLoc(),
+                                            lastOf(concat.getDim(), typeOf(parts.front()).getRank()), parts);
+      replaceMoved(concat, moved);
+    }
+  }
+
+  Selector& selector_;
+  OpBuilder builder_;
+  nn::SizeAnalysis sizes_;
+};
+
+struct ChannelsLast : impl::ChannelsLastPassBase<ChannelsLast> {
+  void runOnOperation() final {
+    Selector selector(getOperation());
+    if (!selector.target().gpu) {
+      return;
+    }
+    for (auto func : getOperation().getOps<func::FuncOp>()) {
+      Mover(selector, func.getBody().front());
+    }
+  }
+};
+
+}  // namespace
+}  // namespace mlir::sluice::fuse
