@@ -36,7 +36,7 @@ struct ConvPlan : How {
   static constexpr int kShared = kRing > kTile ? kRing : kTile;
   static constexpr int kPairs = kCols / 2, kFinish = kThreads / kPairs;  // rows finished at a time
   static_assert(kRows % kRowStep == 0 && kCols % kRowStep == 0 && kThreads % kPairs == 0);
-  static_assert(kRows / kSplit % kFinish == 0);
+  static_assert(kRows / kSplit % kFinish == 0 && (kRows / kSplit / kFinish < 8 || kRows / kSplit / kFinish % 8 == 0));
 };
 
 // Where a thread's chunk of k lies: a tap and a channel.
@@ -287,30 +287,44 @@ SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pi
     added[0] = to_float(bias[feature]);
     added[1] = feature + 1 < feature_end ? to_float(bias[feature + 1]) : 0.0f;
   }
-#pragma unroll 4
-  for (int r = 0; r < kMine / P::kFinish; ++r) {
+  // In batches: sums, then what the epilogue reads, then stores, so that none of these waits for the one before.
+  constexpr int kRounds = kMine / P::kFinish, kBatch = kRounds < 8 ? kRounds : 8;
+#pragma unroll 1
+  for (int r = 0; r < kRounds; r += kBatch) {
     const int row = rank * kMine + r * P::kFinish + threadIdx.x / P::kPairs;
-    const uint32_t at = tile + (row * P::kPitch + col) * 4;
-    Sum part[2];
-    load_pair_shared<P::kSplit>(at, 0, part);
+    Sum parts[kBatch][2];
 #pragma unroll
-    for (int peer = 1; peer < P::kSplit; ++peer) {
-      Sum more[2];
-      load_pair_shared<P::kSplit>(at, peer, more);
-      part[0] += more[0], part[1] += more[1];
+    for (int i = 0; i < kBatch; ++i) {
+      const uint32_t at = tile + ((row + i * P::kFinish) * P::kPitch + col) * 4;
+      load_pair_shared<P::kSplit>(at, 0, parts[i]);
+#pragma unroll
+      for (int peer = 1; peer < P::kSplit; ++peer) {
+        Sum more[2];
+        load_pair_shared<P::kSplit>(at, peer, more);
+        parts[i][0] += more[0], parts[i][1] += more[1];
+      }
     }
-    const int64_t pixel = pixel0 + row;
-    if (pixel < pixels && feature < feature_end) {
-      typename P::Out* const to = out + pixel * pitch + feature;
-      const float first = epilogue(part[0] + added[0], pixel, feature);
-      if (feature + 1 == feature_end) {
-        *to = narrow<typename P::Out>(first);
-      } else {
-        const Pair v = {first, epilogue(part[1] + added[1], pixel, feature + 1)};
-        if (pitch % 2 == 0 && feature % 2 == 0) {
-          store_pair(to, v);
+    Pair values[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int64_t pixel = pixel0 + row + i * P::kFinish;
+      if (pixel < pixels && feature < feature_end) {
+        values[i].x = epilogue(parts[i][0] + added[0], pixel, feature);
+        values[i].y = feature + 1 < feature_end ? epilogue(parts[i][1] + added[1], pixel, feature + 1) : 0.0f;
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int64_t pixel = pixel0 + row + i * P::kFinish;
+      if (pixel < pixels && feature < feature_end) {
+        typename P::Out* const to = out + pixel * pitch + feature;
+        if (pitch % 2 == 0 && feature % 2 == 0 && feature + 1 < feature_end) {
+          store_pair(to, values[i]);
         } else {
-          to[0] = narrow<typename P::Out>(v.x), to[1] = narrow<typename P::Out>(v.y);
+          to[0] = narrow<typename P::Out>(values[i].x);
+          if (feature + 1 < feature_end) {
+            to[1] = narrow<typename P::Out>(values[i].y);
+          }
         }
       }
     }
