@@ -29,12 +29,14 @@ __device__ __forceinline__ void plain_conv(const Step* step, const Arg<R>& xa, c
     const W* const weights =
         w.data + (kTransposed ? (group * channels * each + feature % each) * taps : feature * channels * taps);
     M sum = bias.present() ? static_cast<M>(widen(bias.data[feature])) : M(0);
-    for_each_tap<kTransposed>(window, extents, o, [&](int tap, const int64_t (&at)[3], bool inside) {
-      const int64_t pixel = (at[0] * extents.in[1] + at[1]) * extents.in[2] + at[2];
-      for (int64_t c = 0; inside && c < channels; ++c) {
-        sum += static_cast<M>(widen(from[c * plane + pixel])) * static_cast<M>(widen(weights[c * row + tap]));
-      }
-    });
+    for (int64_t c = 0; c < channels; ++c) {
+      for_each_tap<kTransposed>(window, extents, o, [&](int tap, const int64_t (&at)[3], bool inside) {
+        if (inside) {
+          const int64_t pixel = (at[0] * extents.in[1] + at[1]) * extents.in[2] + at[2];
+          sum += static_cast<M>(widen(from[c * plane + pixel])) * static_cast<M>(widen(weights[c * row + tap]));
+        }
+      });
+    }
     y.data[n] = narrow<T>(sum);
   }
 }

@@ -171,7 +171,14 @@ class Mover {
     return true;
   }
 
+  // Codes have products that f32 sums nearly exactly, and what is computed is rounded to codes again: the tensor cores'
+  // sums of f32, which are truncated, would round some of them otherwise.
+  static bool readsCodes(Operation* op) { return op->getOperand(0).getDefiningOp<nn::DequantizeOp>() != nullptr; }
+
   void moveConv(nn::KernelOpInterface op) {
+    if (readsCodes(op)) {
+      return;
+    }
     Selection selection = selectionOf(op, sizes_);
     auto transpose = dyn_cast<nn::ConvTransposeOp>(op.getOperation());
     Value w = selection.slots[1];

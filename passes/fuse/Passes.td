@@ -29,7 +29,8 @@ def ChannelsLastPass : Pass<"sluice-channels-last", "::mlir::ModuleOp"> {
     `channels_last`, its weight `[o, kernel…, c / groups]` packed at compile time; element-wise ops, pools, reductions and
     concatenations on `[b, spatial…, c]`; a `linalg.transpose` where somebody needs the channels second.
 
-    Leaves alone convolutions whose family has no plan for it (a remark says why), and everything on the CPU.
+    Leaves alone convolutions whose family has no plan for it (a remark says why), those of dequantized codes, and
+    everything on the CPU.
   }];
   let dependentDialects = ["::mlir::exec::ExecDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::arith::ArithDialect"];

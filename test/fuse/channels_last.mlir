@@ -53,4 +53,16 @@ module attributes {exec.target = "cuda-sm90a"} {
         : (tensor<1x8x5x5xf64>, tensor<8x8x1x1xf64>) -> tensor<1x8x5x5xf64>
     return %y : tensor<1x8x5x5xf64>
   }
+
+  // Sums of codes are rounded to codes: they keep the kernel whose sums are those of f32.
+  // CHECK-LABEL: func.func @keeps_codes
+  // CHECK: nn.conv
+  // CHECK-NOT: exec.dispatch
+  func.func @keeps_codes(%q: tensor<1x8x5x5xui8>, %scale: tensor<f32>) -> tensor<1x8x5x5xf32> {
+    %x = nn.dequantize %q, %scale : (tensor<1x8x5x5xui8>, tensor<f32>) -> tensor<1x8x5x5xf32>
+    %w = nn.weight "t" file 1 offset 0 length 256 : tensor<8x8x1x1xf32>
+    %y = nn.conv %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] groups 1
+        : (tensor<1x8x5x5xf32>, tensor<8x8x1x1xf32>) -> tensor<1x8x5x5xf32>
+    return %y : tensor<1x8x5x5xf32>
+  }
 }
