@@ -4,6 +4,7 @@
 namespace sluice::kernels {
 namespace {
 
+constexpr int kScatterBlock = 256;
 constexpr char kHeader[] = "kernels/movement/indexed.cuh";
 
 int Axis(const CudaQuery& query) {
@@ -38,9 +39,7 @@ std::vector<CudaPlan> Plan(const CudaQuery& query, const Gpu& gpu, std::string& 
   } else if (Scatters(query) && JoinOf(query).empty()) {
     why = "reduction " + query.attrs.String("reduction", "").value_or("");
   }
-  const double share = Scatters(query) ? 1.0 / gpu.sms : 0.3;  // one block
-  return why.empty() ? std::vector<CudaPlan>{{.name = Scatters(query) ? "one block" : "a thread an element",
-                                              .us = CopyUs(query, gpu, share)}}
+  return why.empty() ? std::vector<CudaPlan>{{.name = "a thread an element", .us = CopyUs(query, gpu, 0.3)}}
                      : std::vector<CudaPlan>();
 }
 
@@ -50,11 +49,21 @@ CudaKernel Emit(const CudaQuery& query, const Gpu& gpu, const CudaPlan&) {
       : query.name == "gather_nd"
           ? absl::StrFormat("%d, %d", query.attrs.Int("batch_dims", 0).value_or(0), query.ins[1].dims.back().value())
           : std::to_string(query.ins[1].dims.back().value());
-  const std::string body = absl::StrFormat("sl::%s<%s, %s, %s>(step, x0, x1, %sy0%s);", query.name, first,
-                                           CudaType(query.ins[0].dtype), CudaType(query.ins[1].dtype),
-                                           Scatters(query) ? "x2, " : "", Scatters(query) ? ", " + JoinOf(query) : "");
-  CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, Scatters(query) ? 1024 : 256);
-  kernel.grid[0] = Scatters(query) ? "1" : BlocksText(ProductText("y0", 0, query.outs[0].rank()), 256, gpu.sms * 16);
+  const std::string body =
+      absl::StrFormat("sl::%s<%s, %s, %s>(step, x0, x1, %sy0%s);", query.name, first, CudaType(query.ins[0].dtype),
+                      CudaType(query.ins[1].dtype), Scatters(query) ? "x2, " : "",
+                      Scatters(query) ? ", " + JoinOf(query) + ", counters" : "");
+  const std::string results = ProductText("y0", 0, query.outs[0].rank());
+  if (!Scatters(query)) {
+    CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, 256);
+    kernel.grid[0] = BlocksText(results, 256, gpu.sms * 16);
+    return kernel;
+  }
+  CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, kScatterBlock, {}, 2);
+  kernel.grid[0] =
+      BlocksText(absl::StrFormat("max(%s, %s)", results, ProductText("x2", 0, query.ins[2].rank())), kScatterBlock,
+                 gpu.sms);  // all at once: they meet between the copy and the updates
+  kernel.in_place = true;
   return kernel;
 }
 
