@@ -35,7 +35,8 @@ def grid_sample(x, grid, dtype="f32", **attrs):
 def checks():
     cases = [moe(1, 256, 128, 16, 4), moe(7, 264, 72, 5, 2, "f16", biases=True, activation="gelu"), moe(33, 96, 40, 7, 3, "f32", biases=True, activation="gelu_tanh"),
              moe(300, 128, 64, 4, 2, "bf16", gated=False, activation="relu", routing="f32"), moe(65, 30, 17, 3, 2, "f32", biases=True), moe(5, 33, 20, 40, 1, "f16"),
-             moe(5000, 64, 48, 40, 2, "f32"), moe(1, 2048, 768, 128, 8)]
+             moe(5000, 64, 48, 40, 2, "f32"), moe(1, 2048, 768, 128, 8),
+             moe(20000, 64, 48, 8, 2, biases=True), moe(700, 200, 136, 3, 2, "f16", gated=False, activation="gelu", biases=True)]
     cases += [recurrent("lstm", 9, 3, 20, 40), recurrent("lstm", 7, 2, 8, 100, 2, lengths=True, more=True), recurrent("lstm", 5, 1, 16, 33, direction="reverse", clip=0.5, lengths=True),
               recurrent("lstm", 3, 65, 70, 256, more=True), recurrent("lstm", 6, 2, 8, 24, 2, "f16", more=True, input_forget=1)]
     cases += [recurrent("gru", 9, 3, 20, 40), recurrent("gru", 7, 2, 8, 100, 2, lengths=True, more=True, linear_before_reset=1), recurrent("gru", 7, 2, 8, 100, 2, lengths=True, more=True),
@@ -44,8 +45,9 @@ def checks():
     cases += [resize(*sizes, mode="nearest", coordinate_mode="asymmetric", nearest_mode="floor"), resize(*sizes, mode="linear"), resize(*sizes, mode="linear", coordinate_mode="align_corners"),
               resize(*sizes, "f16", mode="cubic"), resize(*sizes, mode="cubic", coordinate_mode="align_corners"), resize((1, 2, 5, 6, 7), (1, 2, 9, 5, 20), mode="linear"),
               resize((3, 2, 17), (3, 2, 40), mode="linear")]
+    # Not cubic at a border: ONNX brings the position inside, torch each tap.
     cases += [grid_sample((2, 11, 9, 14), (7, 5), mode=mode, padding=padding, align_corners=corners) for mode in ("nearest", "linear", "cubic")
-              for padding in ("zeros", "border", "reflection") for corners in (0, 1)]
+              for padding in ("zeros", "border", "reflection") for corners in (0, 1) if (mode, padding) != ("cubic", "border")]
     return cases + [grid_sample((2, 3, 5, 6, 7), (4, 3, 5), mode="linear", padding="reflection", align_corners=0), grid_sample((2, 3, 9, 14), (7, 5), "f16", mode="linear", padding="zeros", align_corners=0)]
 
 

@@ -1,4 +1,6 @@
 // CUDA families rms_norm, layer_norm, softmax and rope (rows.cuh).
+#include <algorithm>
+
 #include "kernels/common/cuda_text.h"
 
 namespace sluice::kernels {
@@ -6,19 +8,49 @@ namespace {
 
 constexpr char kHeader[] = "kernels/norm/rows.cuh";
 
-// Threads of a row: 32 for the short ones, at most 512.
-int RowThreads(const CudaDim& row) {
-  int threads = 32;
-  while (threads < 512 && threads * 8 < row.expected()) {
-    threads *= 2;
-  }
-  return threads;
+// How a row is cut (RowHow of rows.cuh).
+struct RowHow {
+  int64_t threads, vector, words;
+  int64_t rows() const { return std::max<int64_t>(256, threads) / threads; }  // of a block
+  std::string Text() const { return absl::StrFormat("sl::RowHow<%d, %d, %d>", threads, vector, words); }
+};
+
+constexpr int64_t kElements = 16;      // that a thread should hold: more leave too few threads to hide the memory
+constexpr int64_t kMostElements = 64;  // that a thread of the longest rows can
+constexpr int64_t kMostThreads = 512;
+
+// Elements a thread may hold before the row gets more threads: 4 words where the next step is a barrier of the block (a
+// warp's row) or half the rows of an SM (256 threads').
+int64_t Enough(const RowHow& how) {
+  return how.threads == 32 || how.threads >= 256 ? std::max(kElements, 4 * how.vector) : kElements;
 }
 
-// How far a block a row is from the copy bandwidth: short rows leave most of a block's time to its reductions.
-double RowShare(const CudaDim& row) { return row.expected() >= 4096 ? 0.8 : row.expected() >= 512 ? 0.6 : 0.3; }
+// Words of 16 bytes where the length is a known multiple.
+RowHow CutRow(const CudaDim& row, DType type) {
+  const int64_t word = 128 / BitWidth(type);
+  RowHow how{.threads = 4, .vector = row.constant() && row.value() % word == 0 ? word : 1, .words = 0};
+  const int64_t words = (row.expected() + how.vector - 1) / how.vector;
+  while (how.threads < kMostThreads && how.threads * Enough(how) < words * how.vector) {
+    how.threads *= 2;
+  }
+  const int64_t each = std::max<int64_t>(1, (words + how.threads - 1) / how.threads);
+  const int64_t registers = each * how.vector * (type == DType::kF64 ? 8 : 1);
+  how.words = row.constant() && registers <= kMostElements ? each : 0;
+  return how;
+}
 
-std::vector<CudaPlan> PlanRows(const CudaQuery& query, const Gpu& gpu, std::string& why) {
+// Held rows are read once; others wait for each pass.
+CudaPlan RowPlan(const CudaQuery& query, const RowHow& how, const Gpu& gpu) {
+  return {.name = absl::StrFormat("%d threads a row, %s", how.threads,
+                                  how.words > 0 ? absl::StrCat(how.words, " words of ", how.vector) : "read again"),
+          .numbers = {how.threads, how.vector, how.words},
+          .us = CopyUs(query, gpu,
+                       how.vector == 1 ? 0.5
+                       : how.words > 0 ? 0.9
+                                       : 0.7)};
+}
+
+std::vector<CudaPlan> PlanNorm(const CudaQuery& query, const Gpu& gpu, std::string& why) {
   std::vector<DType> types;
   for (const CudaOperand& operand : query.ins) {
     if (operand.present()) {
@@ -28,11 +60,7 @@ std::vector<CudaPlan> PlanRows(const CudaQuery& query, const Gpu& gpu, std::stri
   if (why = NotAFloat(types); !why.empty()) {
     return {};
   }
-  const CudaDim& row = query.ins[0].dims.back();
-  const int threads = RowThreads(row);
-  return {{.name = absl::StrFormat("%d threads a row", threads),
-           .numbers = {threads},
-           .us = CopyUs(query, gpu, RowShare(row))}};
+  return {RowPlan(query, CutRow(query.ins[0].dims.back(), query.ins[0].dtype), gpu)};
 }
 
 // Type of the weights: x's where there are none.
@@ -47,13 +75,13 @@ const char* WeightType(const CudaQuery& query) {
 
 CudaKernel EmitNorm(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   const bool layer = query.name == "layer_norm";
-  const int threads = static_cast<int>(plan.numbers[0]);
-  const std::string body = absl::StrFormat("sl::%s<%d, %s, %s>(step, x0, x1, %sy0, %.17g);", query.name, threads,
+  const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2]};
+  const std::string body = absl::StrFormat("sl::%s<%s, %s, %s>(step, x0, x1, %sy0, %.17g);", query.name, how.Text(),
                                            CudaType(query.ins[0].dtype), WeightType(query), layer ? "x2, " : "",
                                            query.attrs.Float("eps", 1e-5).value_or(1e-5));
-  CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, threads,
+  CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, static_cast<int>(how.threads * how.rows()),
                                     layer ? std::vector<int>{0, 1, 1} : std::vector<int>{0, 1});
-  kernel.grid[0] = BlocksText(ProductText("x0", 0, query.ins[0].rank() - 1), 1, gpu.sms * 64);
+  kernel.grid[0] = BlocksText(ProductText("x0", 0, query.ins[0].rank() - 1), how.rows(), gpu.sms * 64);
   kernel.in_place = true;
   return kernel;
 }
@@ -68,23 +96,28 @@ std::vector<CudaPlan> PlanSoftmax(const CudaQuery& query, const Gpu& gpu, std::s
   if (why = NotAFloat(types); !why.empty()) {
     return {};
   }
-  const CudaDim& row = query.ins[0].dims[SoftmaxAxis(query)];
-  const int threads = RowThreads(row);
-  return {{.name = absl::StrFormat("%d threads a row", threads),
-           .numbers = {threads},
-           .us = CopyUs(query, gpu, RowShare(row))}};
+  if (SoftmaxAxis(query) == query.ins[0].rank() - 1) {
+    return {RowPlan(query, CutRow(query.ins[0].dims.back(), query.ins[0].dtype), gpu)};
+  }
+  return {{.name = "a thread a column", .us = CopyUs(query, gpu, 0.3)}};
 }
 
 CudaKernel EmitSoftmax(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
-  const int64_t axis = SoftmaxAxis(query);
-  const int threads = static_cast<int>(plan.numbers[0]), rank = query.ins[0].rank();
-  const std::string body =
-      absl::StrFormat("sl::softmax<%d, %d, %s, %s>(step, x0, y0);", threads, axis,
-                      query.attrs.Int("log", 0).value_or(0) != 0 ? "true" : "false", CudaType(query.ins[0].dtype));
-  CudaKernel kernel = OperandKernel(query, "softmax", kHeader, body, threads);
-  const std::string rows = absl::StrFormat("%s * %s", ProductText("x0", 0, static_cast<int>(axis)),
-                                           ProductText("x0", static_cast<int>(axis) + 1, rank));
-  kernel.grid[0] = BlocksText(rows, 1, gpu.sms * 64);
+  const int axis = static_cast<int>(SoftmaxAxis(query)), rank = query.ins[0].rank();
+  const char* log = query.attrs.Int("log", 0).value_or(0) != 0 ? "true" : "false";
+  const char* type = CudaType(query.ins[0].dtype);
+  const std::string rows = absl::StrFormat("%s * %s", ProductText("x0", 0, axis), ProductText("x0", axis + 1, rank));
+  CudaKernel kernel;
+  if (plan.numbers.empty()) {
+    const std::string body = absl::StrFormat("sl::softmax_columns<%d, %s, %s>(step, x0, y0);", axis, log, type);
+    kernel = OperandKernel(query, "softmax", kHeader, body, 256);
+    kernel.grid[0] = BlocksText(rows, 256, gpu.sms * 16);
+  } else {
+    const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2]};
+    const std::string body = absl::StrFormat("sl::softmax<%s, %s, %s>(step, x0, y0);", how.Text(), log, type);
+    kernel = OperandKernel(query, "softmax", kHeader, body, static_cast<int>(how.threads * how.rows()));
+    kernel.grid[0] = BlocksText(rows, how.rows(), gpu.sms * 64);
+  }
   kernel.in_place = true;
   return kernel;
 }
@@ -110,8 +143,8 @@ CudaKernel EmitRope(const CudaQuery& query, const Gpu& gpu, const CudaPlan&) {
 }  // namespace
 
 extern const CudaFamily kCudaRmsNorm, kCudaLayerNorm, kCudaSoftmax, kCudaRope;
-const CudaFamily kCudaRmsNorm = {.name = "rms_norm", .plans = PlanRows, .emit = EmitNorm};
-const CudaFamily kCudaLayerNorm = {.name = "layer_norm", .plans = PlanRows, .emit = EmitNorm};
+const CudaFamily kCudaRmsNorm = {.name = "rms_norm", .plans = PlanNorm, .emit = EmitNorm};
+const CudaFamily kCudaLayerNorm = {.name = "layer_norm", .plans = PlanNorm, .emit = EmitNorm};
 const CudaFamily kCudaSoftmax = {.name = "softmax", .plans = PlanSoftmax, .emit = EmitSoftmax};
 const CudaFamily kCudaRope = {.name = "rope", .plans = PlanRope, .emit = EmitRope};
 
