@@ -94,6 +94,7 @@ LogicalResult ProgramTables::addAssumption(exec::AssumeOp op) {
     assumption->right = *r;
     assumption->relation = number;
     assumption->text = op.getText().str();
+    assumption->function = op.getProgram() ? functions_.at(op.getProgram()->str()) : 0;
     program_->assumptions.push_back(std::move(assumption));
     return success();
   }

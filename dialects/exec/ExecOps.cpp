@@ -463,6 +463,10 @@ static LogicalResult checkProgram(Operation* op, FlatSymbolRefAttr name, SymbolT
   return success();
 }
 
+LogicalResult AssumeOp::verifySymbolUses(SymbolTableCollection& tables) {
+  return getProgram() ? checkProgram(*this, getProgramAttr(), tables) : success();
+}
+
 LogicalResult IfOp::verifySymbolUses(SymbolTableCollection& tables) {
   return success(succeeded(checkProgram(*this, getThenProgramAttr(), tables)) &&
                  succeeded(checkProgram(*this, getElseProgramAttr(), tables)));

@@ -152,16 +152,18 @@ def Exec_SymbolOp : Exec_ModuleOp<"symbol"> {
   let hasVerifier = 1;
 }
 
-def Exec_AssumeOp : Exec_ModuleOp<"assume"> {
-  let summary = "A relation between sizes that the runtime checks once a run.";
+def Exec_AssumeOp : Exec_ModuleOp<"assume", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "A relation between sizes that the runtime checks when a program is entered.";
   let description = [{
-    Relations are `==`, `!=` and `>=`.
+    Relations are `==`, `!=` and `>=`. Without a program it is @main's, checked once a run; a sub-program's is checked at each
+    call: a branch that is not taken refuses nothing.
     ```mlir
     exec.assume "total == past + seq"
+    exec.assume "past >= 1" in @with_past
     ```
   }];
-  let arguments = (ins StrAttr:$text);
-  let assemblyFormat = "$text attr-dict";
+  let arguments = (ins StrAttr:$text, OptionalAttr<FlatSymbolRefAttr>:$program);
+  let assemblyFormat = "$text (`in` $program^)? attr-dict";
   let hasVerifier = 1;
 }
 

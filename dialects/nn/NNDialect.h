@@ -38,7 +38,8 @@ class HasAxis : public OpTrait::TraitBase<ConcreteOp, HasAxis> {
 
 namespace mlir::nn {
 // Names of discardable attributes, on functions, arguments and results.
-inline constexpr StringLiteral kNameAttr = "nn.name";  // StringAttr: the ONNX name of an input or output
+inline constexpr StringLiteral kNameAttr =
+    "nn.name";  // StringAttr: the ONNX name of an input or output; of a module, the graph's
 inline constexpr StringLiteral kDimsAttr =
     "nn.dims";  // ArrayAttr of StringAttr: size expressions of an argument or result
 inline constexpr StringLiteral kRoleAttr =

@@ -139,6 +139,15 @@ struct ConvertToProgram : impl::ConvertToProgramPassBase<ConvertToProgram> {
       return signalPassFailure();
     }
     SmallVector<StateInfo> states = makeStates(main, symbols);
+    SmallVector<std::pair<StringAttr, FlatSymbolRefAttr>> assumptions;
+    for (func::FuncOp func : functions) {
+      if (auto list = func->getAttrOfType<ArrayAttr>(nn::kAssumeAttr)) {
+        auto program = func == main ? FlatSymbolRefAttr() : FlatSymbolRefAttr::get(func.getSymNameAttr());
+        for (StringAttr text : list.getAsRange<StringAttr>()) {
+          assumptions.emplace_back(text, program);
+        }
+      }
+    }
     for (func::FuncOp func : functions) {
       if (failed(ProgramBuilder(func, func == main ? ArrayRef<StateInfo>(states) : ArrayRef<StateInfo>(), symbols)
                      .build())) {
@@ -147,12 +156,6 @@ struct ConvertToProgram : impl::ConvertToProgramPassBase<ConvertToProgram> {
     }
     Symbols names;
     OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
-    SmallVector<Attribute> assumptions;
-    for (func::FuncOp func : functions) {
-      if (auto list = func->getAttrOfType<ArrayAttr>(nn::kAssumeAttr)) {
-        assumptions.append(list.begin(), list.end());
-      }
-    }
     for (auto program : module.getOps<exec::ProgramOp>()) {
       names.noteProgram(program);
     }
@@ -161,18 +164,18 @@ struct ConvertToProgram : impl::ConvertToProgramPassBase<ConvertToProgram> {
       names.note(state.getBefore());
       names.note(state.getAfter());
     }
-    for (Attribute text : assumptions) {
+    for (auto& [text, program] : assumptions) {
       for (StringRef relation : {"==", "!=", ">="}) {
-        if (cast<StringAttr>(text).getValue().contains(relation)) {
-          auto [left, right] = cast<StringAttr>(text).getValue().split(relation);
+        if (text.getValue().contains(relation)) {
+          auto [left, right] = text.getValue().split(relation);
           names.note(left.trim());
           names.note(right.trim());
         }
       }
     }
     names.make(builder, module.getLoc());
-    for (Attribute text : assumptions) {
-      exec::AssumeOp::create(builder, module.getLoc(), cast<StringAttr>(text));
+    for (auto& [text, program] : assumptions) {
+      exec::AssumeOp::create(builder, module.getLoc(), text, program);
     }
     for (func::FuncOp func : functions) {
       func.erase();

@@ -76,8 +76,10 @@ class ProgramVerifier {
     const auto assumptions = List(program_.assumptions());
     for (int64_t i = 0; i < assumptions.size(); ++i) {
       const fb::Assumption& a = *assumptions[i];
-      if (!IsSlot(a.left()) || !IsSlot(a.right()) || a.relation() > 2) {
-        return Bad("assumptions[%d]: slots %u and %u, relation %d", i, a.left(), a.right(), a.relation());
+      if (!IsSlot(a.left()) || !IsSlot(a.right()) || a.relation() > 2 || a.function() < 0 ||
+          (a.function() > 0 && a.function() >= List(program_.functions()).size())) {
+        return Bad("assumptions[%d]: slots %u and %u, relation %d, function %d", i, a.left(), a.right(), a.relation(),
+                   a.function());
       }
     }
     return absl::OkStatus();

@@ -41,7 +41,7 @@ void DecodeSymbols(const fb::Program& from, Program& program) {
     }
   }
   for (const fb::Assumption* a : List(from.assumptions())) {
-    program.assumptions.push_back({a->left(), a->right(), a->relation(), a->text()->str()});
+    program.assumptions.push_back({a->left(), a->right(), a->relation(), a->text()->str(), a->function()});
   }
 }
 
@@ -112,7 +112,7 @@ void MarkMainSymbols(const fb::Program& from, Program& program) {
     }
   }
   for (const AssumptionDesc& a : program.assumptions) {
-    if (a.relation == 0) {
+    if (a.relation == 0 && a.function == 0) {
       mark(a.left);
       mark(a.right);
     }

@@ -11,8 +11,7 @@ namespace sluice::exec {
 using kernels::Tensor;
 
 absl::Status Frame::Call(int32_t function, std::span<const Tensor> args, std::span<const Memory> outputs) {
-  const FunctionDesc& callee = engine_.program.functions[function];
-  RETURN_IF_ERROR(engine_.sizes.BindCall(callee, args));
+  RETURN_IF_ERROR(engine_.sizes.BindCall(function, args));
   return engine_.frames[function]->Run(args, outputs);
 }
 

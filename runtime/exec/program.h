@@ -143,6 +143,7 @@ struct AssumptionDesc {
   uint32_t left, right;
   uint8_t relation;  // 0 ==, 1 !=, 2 >=
   std::string text;
+  int32_t function = 0;  // checked when that is entered
 };
 
 struct StateDesc {

@@ -62,16 +62,23 @@ absl::Status Sizes::Compare(const PortDesc& port, const Tensor& tensor, const ch
   return absl::OkStatus();
 }
 
-absl::Status Sizes::CheckAssumptions() const {
+absl::Status Sizes::CheckAssumptionsOf(int32_t function) const {
   for (const AssumptionDesc& a : program_.assumptions) {
     const int64_t left = slots_[a.left];
     const int64_t right = slots_[a.right];
     const bool holds = a.relation == 0 ? left == right : a.relation == 1 ? left != right : left >= right;
-    if (!holds) {
+    if (a.function == function && !holds) {
+      const std::string who =
+          function == 0 ? "the model" : "its sub-program '" + program_.functions[function].name + "'";
       return absl::InvalidArgumentError(
-          absl::StrFormat("inputs: the model needs %s, these sizes give %d and %d", a.text, left, right));
+          absl::StrFormat("inputs: %s needs %s, these sizes give %d and %d", who, a.text, left, right));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status Sizes::CheckAssumptions() const {
+  RETURN_IF_ERROR(CheckAssumptionsOf(0));
   for (size_t s = 0; s < program_.symbols.size(); ++s) {
     const SymbolDesc& symbol = program_.symbols[s];
     if (symbol.kind == SymbolKind::kFree && program_.main_binds[s] != 0 &&
@@ -146,7 +153,7 @@ bool Sizes::SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int
 
 bool Sizes::SolveByAssumption(uint32_t symbol) {
   for (const AssumptionDesc& a : program_.assumptions) {
-    if (a.relation == 0 && SolveFor(symbol, a.left, 0, static_cast<int32_t>(a.right))) {
+    if (a.relation == 0 && a.function == 0 && SolveFor(symbol, a.left, 0, static_cast<int32_t>(a.right))) {
       return true;
     }
   }
@@ -263,7 +270,8 @@ std::vector<uint32_t> Sizes::MakeUp() {
   return made_up;
 }
 
-absl::Status Sizes::BindCall(const FunctionDesc& function, std::span<const Tensor> inputs) {
+absl::Status Sizes::BindCall(int32_t index, std::span<const Tensor> inputs) {
+  const FunctionDesc& function = program_.functions[index];
   for (const FunctionDesc::Bind& bind : function.binds) {
     symbols_[bind.symbol] = inputs[bind.input].sizes[bind.dim];
   }
@@ -273,7 +281,7 @@ absl::Status Sizes::BindCall(const FunctionDesc& function, std::span<const Tenso
   for (size_t i = 0; i < function.inputs.size(); ++i) {
     RETURN_IF_ERROR(Compare(function.inputs[i], inputs[i], "sub-program input"));
   }
-  return absl::OkStatus();
+  return CheckAssumptionsOf(index);
 }
 
 void Sizes::SetToBounds(std::span<const uint32_t> counted) {

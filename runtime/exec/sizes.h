@@ -41,11 +41,12 @@ class Sizes {
   absl::Status BindByName(const std::map<std::string, int64_t>& given);
   // Names of the symbols that do not follow from others: what BindByName makes up when nothing is given.
   std::vector<std::string> FreeNames();
-  // kInvalidArgument names the assumption or the bound of --dims that the bound symbols break.
+  // kInvalidArgument names the assumption of @main or the bound of --dims that the bound symbols break.
   absl::Status CheckAssumptions() const;
 
-  // Binds the symbols that only a call's arguments decide, evaluates, compares the rest.
-  absl::Status BindCall(const FunctionDesc& function, std::span<const kernels::Tensor> inputs);
+  // Binds the symbols that only a call's arguments decide, evaluates, compares the rest, checks the callee's
+  // assumptions.
+  absl::Status BindCall(int32_t function, std::span<const kernels::Tensor> inputs);
 
   void Set(uint32_t symbol, int64_t value) { symbols_[symbol] = value; }
   void Evaluate() { program_.exprs.Run(symbols_.data(), slots_.data()); }
@@ -57,6 +58,7 @@ class Sizes {
 
  private:
   absl::Status Solve(std::span<const kernels::Tensor> inputs);
+  absl::Status CheckAssumptionsOf(int32_t function) const;
   bool SolveByAssumption(uint32_t symbol);
   bool SolveFor(uint32_t symbol, uint32_t left, int64_t right_constant, int32_t right);
   bool OnlyUnknown(uint32_t slot, uint32_t symbol) const;

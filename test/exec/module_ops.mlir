@@ -9,6 +9,8 @@ exec.symbol "batch" free min 1 max 8
 exec.symbol "count" counted bound "8 * batch"
 // CHECK: exec.symbol "trips" result
 exec.symbol "trips" result
+// CHECK: exec.assume "batch >= 2" in @half
+exec.assume "batch >= 2" in @half
 // CHECK: exec.assume "total == past + batch"
 exec.assume "total == past + batch"
 // CHECK: exec.kernel @rms_norm library "rms_norm" {eps = 1.000000e-05 : f64}
@@ -41,3 +43,7 @@ exec.weight @w0 "q" layout nk_tile16 : tensor<16x4xf32> {
 
 // CHECK: exec.state @s0 "0.k" layer 0 component "k" f32 ["batch", "past", "4"] axis 1 before "past" after "past + 1" input 1 output 1
 exec.state @s0 "0.k" layer 0 component "k" f32 ["batch", "past", "4"] axis 1 before "past" after "past + 1" input 1 output 1
+
+// CHECK: exec.program @half
+exec.program @half {
+}

@@ -65,6 +65,11 @@ exec.assume "a == (b"
 
 // -----
 
+// expected-error @+1 {{no exec.program @branch}}
+exec.assume "a >= 1" in @branch
+
+// -----
+
 // expected-error @+1 {{axis 3 is outside rank 2}}
 exec.state @s "k" layer 0 component "k" f32 ["batch", "past"] axis 3 before "past" after "past" input 0 output 0
 

@@ -95,7 +95,7 @@ func.func @main(%p: tensor<1x1x?x4xf32> {nn.name = "past", nn.dims = ["1", "1", 
 
 // -----
 
-// Assumptions are module-level facts, and their symbols are known.
+// Assumptions are facts of the module, and their symbols are known.
 // CHECK-DAG: exec.symbol "past" free
 // CHECK-DAG: exec.symbol "seq" free
 // CHECK-DAG: exec.symbol "total" free
@@ -105,4 +105,22 @@ func.func @main(%x: tensor<?xf32> {nn.name = "x", nn.dims = ["total"]}) -> (tens
     attributes {nn.assumptions = ["total == past + seq"]} {
   %y = exec.dispatch @copy(%x) sizes [["total"]] : (tensor<?xf32>) -> tensor<?xf32>
   return %y : tensor<?xf32>
+}
+
+// -----
+
+// A sub-program's assumption is its own.
+// CHECK-DAG: exec.assume "n >= 1"
+// CHECK-DAG: exec.assume "n >= 2" in @long
+// CHECK-NOT: in @short
+func.func @main(%c: tensor<i1> {nn.name = "c", nn.dims = []}, %x: tensor<?xf32> {nn.name = "x", nn.dims = ["n"]})
+    -> (tensor<?xf32> {nn.name = "y", nn.dims = ["n"]}) attributes {nn.assumptions = ["n >= 1"]} {
+  %y = nn.if %c then @long else @short (%x) sizes [["n"]] symbols [] : (tensor<i1>, tensor<?xf32>) -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+func.func private @long(%x: tensor<?xf32> {nn.dims = ["n"]}) -> tensor<?xf32> attributes {nn.assumptions = ["n >= 2"]} {
+  return %x : tensor<?xf32>
+}
+func.func private @short(%x: tensor<?xf32> {nn.dims = ["n"]}) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
 }

@@ -179,13 +179,14 @@ std::vector<uint32_t> ArtifactBuilder::Slots(const Dims& dims) {
   return slots;
 }
 
-void ArtifactBuilder::Assume(const std::string& left, int relation, const std::string& right) {
+void ArtifactBuilder::Assume(const std::string& left, int relation, const std::string& right, int function) {
   auto assumption = std::make_unique<fb::AssumptionT>();
   assumption->left = Slot(left);
   assumption->right = Slot(right);
   assumption->relation = static_cast<uint8_t>(relation);
   const char* names[] = {" == ", " != ", " >= "};
   assumption->text = left + names[relation] + right;
+  assumption->function = function;
   program.assumptions.push_back(std::move(assumption));
 }
 

@@ -82,7 +82,7 @@ class ArtifactBuilder {
   uint32_t Symbol(const std::string& name, fb::SymbolKind kind = fb::SymbolKind::Free);
   uint32_t Slot(const std::string& text);
   std::vector<uint32_t> Slots(const Dims& dims);
-  void Assume(const std::string& left, int relation, const std::string& right);
+  void Assume(const std::string& left, int relation, const std::string& right, int function = 0);
   int Kernel(const std::string& name, std::vector<kernels::Attr> attrs = {});
   int NativeKernel(const std::string& entry);
   int Weight(const std::string& name, DType dtype, const std::vector<int64_t>& sizes,

@@ -97,6 +97,7 @@ TEST(Artifact, BrokenProgramsAreRefused) {
       {"reads slots", [](fb::ProgramT& p) { p.exprs[0] = fb::ExprInstr(2, 0, 0); }},
       {"exprs[0]: symbol 5", [](fb::ProgramT& p) { p.exprs[0] = fb::ExprInstr(1, 5, 0); }},
       {"assumptions[0]", [](fb::ProgramT& p) { p.assumptions[0]->left = 999; }},
+      {"assumptions[0]", [](fb::ProgramT& p) { p.assumptions[0]->function = 999; }},
       {"symbols[0]", [](fb::ProgramT& p) { p.symbols[0]->bound = 3; }},
       {"symbols[0]", [](fb::ProgramT& p) { p.symbols[0]->kind = fb::SymbolKind::Counted; }},
       {"weights[0]", [](fb::ProgramT& p) { p.weights[0]->sizes = {4, 5}; }},

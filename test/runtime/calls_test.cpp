@@ -40,6 +40,32 @@ TEST(Calls, IfWithKnownSizes) {
   }
 }
 
+// A branch's assumption refuses sizes where the branch is taken, and only there.
+TEST(Calls, ABranchNotTakenRefusesNothing) {
+  ArtifactBuilder b;
+  FunctionBuilder& main = b.Function("main");
+  const int c = main.Input("c", DType::kBool, {});
+  const int x = main.Input("x", DType::kF32, {"n"});
+  const int y = main.Output("y", DType::kF32, {"n"});
+  main.If(Views(main.View(c, {}, DType::kBool), main.View(x, {"n"})), Views(main.View(y, {"n"})), 1, 2);
+  for (const char* name : {"then", "else"}) {
+    FunctionBuilder& branch = b.Function(name);
+    branch.OutputPort("y", DType::kF32, {"n"}, branch.Input("x", DType::kF32, {"n"}));
+  }
+  b.Assume("n", 2, "2", /*function=*/1);
+  auto context = test::NewContext(b.Finish(test::NativeLibraries()));
+  ASSERT_NE(context, nullptr);
+  const auto run = [&](bool condition, std::vector<float> values) {
+    std::vector<uint8_t> flag = {condition};
+    const int64_t n = static_cast<int64_t>(values.size());
+    std::vector<exec::RunOutput> outputs(1);
+    return context->Run(std::vector<Tensor>{test::TensorOf(DType::kBool, flag, {}), F32(values, {n})}, outputs);
+  };
+  EXPECT_TRUE(run(true, {1, 2}).ok());
+  EXPECT_TRUE(run(false, {1}).ok());
+  EXPECT_THAT(std::string(run(true, {1}).message()), HasSubstr("'then' needs n >= 2, these sizes give 1 and 2"));
+}
+
 // The branches give [n] and [2 n]: the size is a Result symbol, and what depends on it is planned after the call.
 TEST(Calls, IfDecidesASize) {
   ArtifactBuilder b;
