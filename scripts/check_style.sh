@@ -17,7 +17,7 @@ mapfile -t sources < <(git ls-files '*.cpp' '*.h' '*.c' | grep -v '^third_party/
 check "format (clang-format-22 -i FILE)" < <(clang-format-22 --dry-run -Werror "${sources[@]}" 2>&1 | grep -E 'error:' | cut -d: -f1,2 | sort -u | head -20)
 check "include table (scripts/include_table.txt)" < <(python3 scripts/check_includes.py)
 check "trailing space" < <(git ls-files -z '*.cpp' '*.h' '*.td' '*.py' '*.sh' '*.cmake' '*.md' '*.txt' | xargs -0 grep -nE '[[:space:]]+$' | head -20)
-check "file length" < <(git ls-files '*.cpp' '*.h' '*.td' '*.py' | xargs wc -l | awk '$2 != "total" && $1 > 500 {print $2 ": " $1 " lines, at most 500"}')
+check "file length" < <(git ls-files '*.cpp' '*.h' '*.cuh' '*.cu' '*.td' '*.py' | xargs wc -l | awk '$2 != "total" && $1 > 500 {print $2 ": " $1 " lines, at most 500"}')
 check "leftovers" < <(git grep -nIE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.cpp' '*.h' '*.td' '*.py' | head)
 check "file size" < <(git ls-files -z | xargs -0 stat -c '%s %n' | awk '$1 > 2000000 {print $2 ": " $1 " bytes, at most 2 MB"}')
 printf '%d passed, %d failed\n' "$passed" "$failed"
