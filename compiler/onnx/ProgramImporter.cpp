@@ -340,6 +340,14 @@ SizeExpr ProgramImporter::dimension(const onnx::TensorShapeProto::Dimension& dim
   return facts_.symbol(identifierOf(dim.dim_param()));
 }
 
+// Elements of 4 bits and small floats are how weights are kept; nothing hands them in or out at run time.
+static void checkPort(const std::string& what, Type element, Location loc) {
+  unsigned bits = element.getIntOrFloatBitWidth();
+  if ((bits > 1 && bits < 8) || (bits == 8 && isa<FloatType>(element))) {
+    fail(loc, what + ": elements of this type are for weights only (hand in 8-bit integers or 16-bit floats)");
+  }
+}
+
 SmallVector<ProgramArg> ProgramImporter::mainArgs(const onnx::GraphProto& graph) {
   std::set<std::string> constants, names;
   for (const auto& tensor : graph.initializer()) {
@@ -363,6 +371,7 @@ SmallVector<ProgramArg> ProgramImporter::mainArgs(const onnx::GraphProto& graph)
     }
     const auto& type = input.type().tensor_type();
     ProgramArg arg{input.name(), elementType(ir_.getContext(), type.elem_type(), builder_.loc()), {}, true};
+    checkPort("input '" + input.name() + "'", arg.element, builder_.loc());
     for (const auto& dim : type.shape().dim()) {
       arg.sizes.push_back(dimension(dim, input.name(), static_cast<int>(arg.sizes.size()), names));
     }
@@ -383,6 +392,7 @@ void ProgramImporter::importMain() {
   for (const auto& output : graph.output()) {
     builder_.setLoc(NameLoc::get(ir_.getStringAttr(output.name())));
     results.push_back(lookup(output.name(), scope));
+    checkPort("output '" + output.name() + "'", results.back().element(), builder_.loc());
     types.push_back(nn::typeOf(results.back().sizes(), results.back().element()));
   }
   finish(results, types);

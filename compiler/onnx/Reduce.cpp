@@ -131,7 +131,7 @@ Tensor TensorBuilder::matmul(const Tensor& a, const Tensor& b) {
   }
   if (a.rank() == 1) {
     Tensor product = matmul(unsqueeze(a, {0}), b);
-    return squeeze(product, {product.rank() - 2});
+    return squeeze(product, {product.rank() - (b.rank() == 1 ? 1 : 2)});
   }
   if (b.rank() == 1) {
     Tensor product = matmul(a, unsqueeze(b, {1}));

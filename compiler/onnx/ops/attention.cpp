@@ -74,12 +74,65 @@ Tensor asRank4(OpContext& op, const Tensor& x) {
 
 namespace {
 
-// The pattern of a causal attention whose queries begin at key `offset`, as an explicit bias.
-Tensor causalBias(OpContext& op, const SizeExpr& queries, const SizeExpr& keys, Type element) {
+// Which keys a query sees by where it stands among them; -1: no bound.
+struct Reach {
+  bool causal = false;
+  int64_t left = -1, right = -1;
+  bool bounded() const { return causal || left >= 0 || right >= 0; }
+};
+
+// The reach as a bias [b, 1, s, t]; query i stands at key offset[b] + i, offset [b] or [1].
+Tensor reachBias(OpContext& op, const Reach& reach, const Tensor& offset, const SizeExpr& queries, const SizeExpr& keys,
+                 Type element) {
   TensorBuilder& t = op.t();
   Type i64 = op.b().getI64Type();
-  Tensor query = t.unsqueeze(t.iota(queries, i64), {1});
-  return asRank4(op, biasOfMask(op, t.binary(Binary::LessOrEqual, t.iota(keys, i64), query), element));
+  Tensor place = t.add(t.unsqueeze(offset, {1}), t.unsqueeze(t.iota(queries, i64), {0}));
+  place = t.unsqueeze(place, {1, 3});
+  Tensor key = t.iota(keys, i64);
+  Tensor seen;
+  auto also = [&](const Tensor& low, const Tensor& high) {
+    Tensor next = t.binary(Binary::LessOrEqual, low, high);
+    seen = seen ? t.binary(Binary::And, seen, next) : next;
+  };
+  if (reach.causal) {
+    also(key, place);
+  }
+  if (reach.left >= 0) {
+    also(t.add(place, -static_cast<double>(reach.left)), key);
+  }
+  if (reach.right >= 0) {
+    also(key, t.add(place, static_cast<double>(reach.right)));
+  }
+  return biasOfMask(op, seen, element);
+}
+
+// The reach as the pattern of nn.attention where the queries are the last of the keys and it has such a pattern,
+// otherwise in the bias.
+void addReach(OpContext& op, AttentionParts& parts, Reach reach) {
+  TensorBuilder& t = op.t();
+  if (!reach.bounded()) {
+    return;
+  }
+  reach.causal |= reach.right == 0;
+  SizeExpr past = op.has(4) ? op.in(4).size(2) : SizeExpr(0);
+  bool external = parts.lengths && !op.has(4);  // the cache is kept outside: as many keys as the lengths say are there
+  if (!external && reach.causal && past + parts.q.size(2) == parts.k.size(2)) {
+    parts.causal = true;
+    parts.window = reach.left + 1;
+    return;
+  }
+  Type i64 = op.b().getI64Type();
+  Tensor offset =
+      external ? t.sub(parts.lengths, t.sizeNumber(parts.q.size(2), i64)) : t.unsqueeze(t.sizeNumber(past, i64), {0});
+  Tensor bias = reachBias(op, reach, offset, parts.q.size(2), parts.k.size(2), parts.q.element());
+  parts.bias = parts.bias ? t.add(parts.bias, bias) : bias;
+}
+
+// A mask may end before the keys where the lengths say that nothing behind it counts.
+Tensor throughTheKeys(OpContext& op, const Tensor& bias, const SizeExpr& keys) {
+  Sizes rest = bias.sizes();
+  rest[3] = keys - rest[3];
+  return rest[3] == SizeExpr(0) ? bias : op.t().concat({bias, op.t().splat(op.t().number(-INFINITY, bias), rest)}, 3);
 }
 
 void importAttention(OpContext& op) {
@@ -101,16 +154,11 @@ void importAttention(OpContext& op) {
   if (op.has(6)) {
     parts.lengths = t.cast(op.in(6), op.b().getI64Type());
   }
-  if (op.flag("is_causal")) {
-    // Queries sit behind the past: the last of the keys, unless there are more keys than past and queries.
-    SizeExpr behind = (op.has(4) ? op.in(4).size(2) : SizeExpr(0)) + parts.q.size(2);
-    if (behind == parts.k.size(2)) {
-      parts.causal = true;
-    } else {
-      Tensor causal = causalBias(op, parts.q.size(2), parts.k.size(2), element);
-      parts.bias = parts.bias ? t.add(parts.bias, causal) : causal;
-    }
+  if (parts.bias && parts.lengths) {
+    parts.bias = throughTheKeys(op, parts.bias, parts.k.size(2));
   }
+  addReach(op, parts,
+           {op.flag("is_causal"), op.attr("left_window_size", int64_t{-1}), op.attr("right_window_size", int64_t{-1})});
   if (op.find("scale")) {
     parts.scale = op.attrFloat("scale", 0);
   }

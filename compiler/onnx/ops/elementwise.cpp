@@ -47,9 +47,19 @@ void importMeanOf(OpContext& op) {
   op.out(0, op.t().div(op.outputs()[0], static_cast<double>(op.numInputs())));
 }
 
+// The sign of the divisor, or with fmod that of the dividend.
 void importMod(OpContext& op) {
-  bool truncates = op.flag("fmod") || op.in(0).isFloat();
-  op.out(0, op.t().binary(truncates ? Binary::Fmod : Binary::Mod, op.in(0), op.in(1)));
+  TensorBuilder& t = op.t();
+  Tensor x = op.in(0), y = op.in(1);
+  if (!x.isFloat() || op.flag("fmod")) {
+    op.out(0, t.binary(op.flag("fmod") ? Binary::Fmod : Binary::Mod, x, y));
+    return;
+  }
+  Tensor rest = t.binary(Binary::Fmod, x, y);
+  Tensor zero = t.number(0, x);
+  Tensor below = t.binary(Binary::And, t.binary(Binary::Less, rest, zero), t.binary(Binary::Less, zero, y));
+  Tensor above = t.binary(Binary::And, t.binary(Binary::Less, zero, rest), t.binary(Binary::Less, y, zero));
+  op.out(0, t.select(t.binary(Binary::Or, below, above), t.add(rest, y), rest));
 }
 
 void importPow(OpContext& op) { op.out(0, op.t().pow(op.in(0), secondOperand(op))); }
@@ -67,9 +77,22 @@ void importSign(OpContext& op) {
 
 void importWhere(OpContext& op) { op.out(0, op.t().select(op.in(0), op.in(1), op.in(2))); }
 
-void importCast(OpContext& op) { op.out(0, op.t().cast(op.in(0), op.elementAttr("to"))); }
+// Elements of 4 and of 8 float bits are how weights are kept: nothing computes in them.
+Tensor castTo(OpContext& op, Type element) {
+  Tensor x = op.in(0);
+  auto small = [](Type type) { return isa<FloatType>(type) && type.getIntOrFloatBitWidth() <= 8; };
+  if (small(element) || small(x.element()) || (isa<IntegerType>(element) && element.getIntOrFloatBitWidth() == 4)) {
+    std::string text;
+    llvm::raw_string_ostream(text) << "no values of " << x.element() << " become " << element
+                                   << " at run time (QuantizeLinear and DequantizeLinear do, of weights)";
+    op.fail(text);
+  }
+  return op.t().cast(x, element);
+}
 
-void importCastLike(OpContext& op) { op.out(0, op.t().cast(op.in(0), op.in(1).element())); }
+void importCast(OpContext& op) { op.out(0, castTo(op, op.elementAttr("to"))); }
+
+void importCastLike(OpContext& op) { op.out(0, castTo(op, op.in(1).element())); }
 
 void importIsNan(OpContext& op) { op.out(0, op.t().isNan(op.in(0))); }
 
@@ -105,6 +128,9 @@ void importIdentity(OpContext& op) { op.out(0, op.in(0)); }
 
 // Inference: nothing is dropped.
 void importDropout(OpContext& op) {
+  if (op.has(2) && !(op.in(2).isKnown() && op.in(2).known()[0].constant() == 0)) {
+    op.fail("training_mode is for training: it must be a constant false");
+  }
   op.out(0, op.in(0));
   if (op.wants(1)) {
     op.out(1, op.t().broadcast(op.t().number(1, op.b().getI1Type()), op.in(0).sizes()));

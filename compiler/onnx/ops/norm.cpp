@@ -134,7 +134,9 @@ void importLpNormalization(OpContext& op) {
   int64_t axis = op.axisAttr(-1, x.rank());
   bool two = op.attr("p", int64_t{2}) == 2;
   Tensor sum = t.reduce(Reduction::Sum, two ? t.mul(x, x) : t.unary(Unary::Abs, x), {axis}, true);
-  op.out(0, t.div(x, two ? t.unary(Unary::Sqrt, sum) : sum));
+  Tensor norm = two ? t.unary(Unary::Sqrt, sum) : sum;
+  Tensor zero = t.number(0, x);
+  op.out(0, t.select(t.binary(Binary::Equal, norm, zero), zero, t.div(x, norm)));
 }
 
 constexpr OpDefinition kOps[] = {

@@ -207,7 +207,8 @@ void importSpaceToDepth(OpContext& op) {
     op.fail("its sizes are not multiples of the block size");
   }
   Tensor apart = t.reshape(x, {x.size(0), x.size(1), *height, s, *width, s});
-  Tensor moved = t.transpose(apart, {0, 3, 5, 1, 2, 4});
+  bool crd = op.attr("mode", "DCR") == "CRD";
+  Tensor moved = crd ? t.transpose(apart, {0, 1, 3, 5, 2, 4}) : t.transpose(apart, {0, 3, 5, 1, 2, 4});
   op.out(0, t.reshape(moved, {x.size(0), x.size(1) * s * s, *height, *width}));
 }
 
