@@ -49,6 +49,7 @@ stage style 2 scripts/check_style.sh
 stage unit 8 scripts/run_unit_tests.sh build
 stage lit 4 scripts/run_lit.sh build
 stage conformance 5 scripts/run_conformance.sh build
+stage node-tests 3 scripts/run_node_tests.sh build
 stage package 6 scripts/package.sh runtime
 stage e2e 6 scripts/run_e2e.sh build
 finish

@@ -7,4 +7,4 @@ if [[ ! -d ../shared/models ]]; then
   echo "0 passed, 1 failed"
   exit 1
 fi
-exec "$build/bin/sluice-conformance" --models ../shared/models --sizes --known test/conformance/known_failures.txt
+exec "$build/bin/sluice-conformance" --models ../shared/models --sizes --known test/conformance/known_failures.txt --flags test/conformance/compile_flags.txt

@@ -7,6 +7,7 @@
 #include "compiler/codegen/WeightWriter.h"
 #include "compiler/codegen/cpu/GeneratedKernels.h"
 #include "compiler/codegen/cuda/Images.h"
+#include "dialects/nn/NNDialect.h"
 #include "flatbuffers/flatbuffers.h"
 #include "passes/fuse/DeviceKernel.h"
 #include "runtime/artifact/format.h"
@@ -147,6 +148,8 @@ absl::Status finish(fb::ProgramT& program, ArtifactSink& sink, int64_t offset) {
 LogicalResult writeArtifact(ModuleOp module, const ArtifactOptions& options) {
   fb::ProgramT program;
   program.target = fuse::targetOf(module).name;
+  auto name = module.getOperation()->getAttrOfType<StringAttr>(nn::kNameAttr);
+  program.model = name ? name.str() : options.model;
   program.producer = options.producer;
   program.report = options.report;
   std::vector<uint8_t> header(artifact::kBlobAlignment, 0);

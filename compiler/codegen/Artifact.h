@@ -39,6 +39,7 @@ class MemorySink : public ArtifactSink {
 };
 
 struct ArtifactOptions {
+  std::string model;           // its name, of a module that has no nn.name
   std::string modelDirectory;  // where the module's nn.files are
   bool stripWeights = false;
   std::string producer;       // "sluice-compile 0.1.0"

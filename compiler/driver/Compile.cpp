@@ -117,6 +117,9 @@ absl::Status Compilation::ChoosePhases() {
   if (to_ < from_) {
     return UsageError(std::string("--to: phase ") + PhaseName(to_) + " comes before " + PhaseName(from_));
   }
+  if (options_.int8_activations && from_ != Phase::kImport) {
+    return UsageError(std::string("--int8-activations: is for the import, before phase ") + PhaseName(from_));
+  }
   target_ = kernels::FindTarget(options_.target);
   if (target_ == nullptr) {
     return UsageError("--target: " + options_.target + ": no such target (" + TargetNames() + ")");
@@ -132,8 +135,9 @@ absl::Status Compilation::Load() {
   ErrorCollector errors(&context_);
   if (from_ == Phase::kImport) {
     return Timed(Phase::kImport, [&]() -> absl::Status {
-      module_ =
-          mlir::onnx_import::importOnnx(context_, {.path = options_.model, .strip_weights = options_.strip_weights});
+      module_ = mlir::onnx_import::importOnnx(context_, {.path = options_.model,
+                                                         .strip_weights = options_.strip_weights,
+                                                         .int8_activations = options_.int8_activations});
       return module_ ? Dump(Phase::kImport) : errors.Status(options_.model + ": cannot be imported");
     });
   }
@@ -204,7 +208,8 @@ absl::Status Compilation::ReplaceKernels() {
 absl::Status Compilation::Codegen() {
   return Timed(Phase::kCodegen, [&]() -> absl::Status {
     ErrorCollector errors(&context_);
-    mlir::sluice::codegen::ArtifactOptions artifact{.modelDirectory = DirectoryOf(options_.model),
+    mlir::sluice::codegen::ArtifactOptions artifact{.model = fs::path(options_.model).stem().string(),
+                                                    .modelDirectory = DirectoryOf(options_.model),
                                                     .stripWeights = options_.strip_weights,
                                                     .producer = kProducer,
                                                     .report = ArtifactReport(*module_),

@@ -33,6 +33,7 @@ struct CompileOptions {
   std::vector<std::string> buckets;  // "seq=16:128:512"
   std::vector<std::string> kernels;  // "ew_3=FILE.cu": text of a GPU kernel instead of what the compiler printed
   bool strip_weights = false;
+  bool int8_activations = false;                     // round activations where the graph allows it (onnx/Import.h)
   bool remarks = false;                              // keep them in CompileResult::remarks
   int threads = 0;                                   // 0: as many as there are cores
   std::function<void(const std::string&)> on_phase;  // called before each phase

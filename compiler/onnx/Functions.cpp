@@ -77,16 +77,15 @@ class Schemas final : public onnx::ISchemaRegistry {
 
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 
-// Lists the nodes whose operator has no definition, each once per operator and node name.
-void collectUnknown(const Model& model, const Nodes& nodes, const Opsets& opsets, std::vector<std::string>& unknown) {
+void collectUnknown(const Model& model, const Nodes& nodes, const Opsets& opsets,
+                    std::vector<UnknownOperator>& unknown) {
   for (const auto& node : nodes) {
     std::string domain = normalDomain(node.domain()).str();
     auto opset = opsets.find(domain);
     int version = opset == opsets.end() ? 1 : opset->second;
     if (!isKnownOperator(model, node, version)) {
       std::string name = node.name().empty() && node.output_size() ? node.output(0) : node.name();
-      unknown.push_back(node.op_type() + " (node '" + name + "', domain '" + (domain.empty() ? "ai.onnx" : domain) +
-                        "', version " + std::to_string(version) + ")");
+      unknown.push_back({node.op_type(), name, domain.empty() ? "ai.onnx" : domain, version});
     }
     for (const auto& attribute : node.attribute()) {
       if (attribute.has_g()) {
@@ -97,13 +96,13 @@ void collectUnknown(const Model& model, const Nodes& nodes, const Opsets& opsets
 }
 
 void checkOperators(const Model& model) {
-  std::vector<std::string> unknown;
-  collectUnknown(model, model.proto.graph().node(), opsetsOf(model.proto.opset_import()), unknown);
-  for (const auto& function : model.proto.functions()) {
-    collectUnknown(model, function.node(), opsetsOf(function.opset_import()), unknown);
+  std::vector<std::string> texts;
+  for (const UnknownOperator& unknown : unknownOperators(model)) {
+    texts.push_back(unknown.op + " (node '" + unknown.node + "', domain '" + unknown.domain + "', version " +
+                    std::to_string(unknown.version) + ")");
   }
-  if (!unknown.empty()) {
-    fail("unknown operators: " + llvm::join(unknown, ", "));
+  if (!texts.empty()) {
+    fail("unknown operators: " + llvm::join(texts, ", "));
   }
 }
 
@@ -136,6 +135,18 @@ const onnx::FunctionProto* localFunction(const Model& model, const onnx::NodePro
   return nullptr;
 }
 
+// A body may refer to any attribute of its operator, given or not.
+static onnx::FunctionProto withDefaults(onnx::FunctionProto function, const onnx::OpSchema& schema) {
+  for (const auto& [name, attribute] : schema.attributes()) {
+    if (attribute.default_value.type() != onnx::AttributeProto::UNDEFINED) {
+      onnx::AttributeProto& added = *function.add_attribute_proto();
+      added = attribute.default_value;
+      added.set_name(name);
+    }
+  }
+  return function;
+}
+
 std::optional<onnx::FunctionProto> schemaFunction(OpContext& op) {
   const onnx::OpSchema* schema = schemaOf(op.node(), op.opset());
   if (!hasFunctionBody(schema)) {
@@ -143,7 +154,7 @@ std::optional<onnx::FunctionProto> schemaFunction(OpContext& op) {
   }
   try {
     if (const onnx::FunctionProto* function = schema->GetFunction(op.opset())) {
-      return *function;
+      return withDefaults(*function, *schema);
     }
     std::vector<onnx::TypeProto> types;
     for (const Tensor& input : op.inputs()) {
@@ -152,7 +163,7 @@ std::optional<onnx::FunctionProto> schemaFunction(OpContext& op) {
     onnx::FunctionBodyBuildContextImpl context(op.node(), types);
     onnx::FunctionProto function;
     if (schema->HasContextDependentFunction() && schema->BuildContextDependentFunction(context, function, op.opset())) {
-      return function;
+      return withDefaults(std::move(function), *schema);
     }
   } catch (const std::exception& error) {
     op.fail("its function body: " + oneLine(error.what()));
@@ -163,6 +174,15 @@ std::optional<onnx::FunctionProto> schemaFunction(OpContext& op) {
 bool isKnownOperator(const Model& model, const onnx::NodeProto& node, int version) {
   return localFunction(model, node) || findOpDefinition(normalDomain(node.domain()), node.op_type(), version) ||
          hasFunctionBody(schemaOf(node, version));
+}
+
+std::vector<UnknownOperator> unknownOperators(const Model& model) {
+  std::vector<UnknownOperator> unknown;
+  collectUnknown(model, model.proto.graph().node(), opsetsOf(model.proto.opset_import()), unknown);
+  for (const auto& function : model.proto.functions()) {
+    collectUnknown(model, function.node(), opsetsOf(function.opset_import()), unknown);
+  }
+  return unknown;
 }
 
 Tensor tensorOf(const Model& model, const onnx::TensorProto& tensor, TensorBuilder& t) {

@@ -19,6 +19,13 @@ bool isKnownOperator(const Model& model, const onnx::NodeProto& node, int versio
 // A constant: known elements, a literal, or a reference to a file.
 Tensor tensorOf(const Model& model, const onnx::TensorProto& tensor, TensorBuilder& t);
 
+// A node whose operator has no definition.
+struct UnknownOperator {
+  std::string op, node, domain;
+  int version = 1;
+};
+std::vector<UnknownOperator> unknownOperators(const Model& model);
+
 // Throws ImportError listing every operator without a definition, then runs the ONNX checker.
 void checkModel(const Model& model);
 

@@ -17,12 +17,16 @@ namespace {
 // More rounds than symbols to express by others means that the facts contradict each other in circles.
 constexpr int kMaxRounds = 200;
 
-OwningOpRef<ModuleOp> importRound(MLIRContext& context, const Model& model, FactStore& facts) {
+OwningOpRef<ModuleOp> importRound(MLIRContext& context, const ImportOptions& options, const Model& model,
+                                  FactStore& facts) {
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
   Builder builder(&context);
+  if (const std::string& name = model.proto.graph().name(); !name.empty()) {
+    (*module)->setAttr(nn::kNameAttr, builder.getStringAttr(name));
+  }
   SmallVector<StringRef> files(model.files.begin(), model.files.end());
   (*module)->setAttr(nn::kFilesAttr, builder.getStrArrayAttr(files));
-  ModuleState state{model, *module, facts, {}, {}};
+  ModuleState state{options, model, *module, facts, {}, {}};
   Opsets opsets = opsetsOf(model.proto.opset_import());
   ProgramImporter(state, "main", opsets, nullptr).importMain();
   return module;
@@ -34,7 +38,7 @@ OwningOpRef<ModuleOp> importModel(MLIRContext& context, const ImportOptions& opt
   FactStore facts;
   for (int round = 0; round < kMaxRounds; ++round) {
     try {
-      OwningOpRef<ModuleOp> module = importRound(context, model, facts);
+      OwningOpRef<ModuleOp> module = importRound(context, options, model, facts);
       if (failed(verify(*module))) {
         return {};
       }

@@ -22,6 +22,9 @@ namespace mlir::onnx_import {
 struct ImportOptions {
   std::string path;            // FILE.onnx, or FILE.onnxtxt in ONNX's text form
   bool strip_weights = false;  // external data files need not exist
+  // Activations are rounded to int8 where a quantized product's accuracy_level allows it, as ONNX Runtime does.  That
+  // attribute is the least accuracy, so f32 always serves; rounding gives the results that such a runtime recorded.
+  bool int8_activations = false;
 };
 
 // Loads every dialect that it uses into `context`.  Null after an error diagnostic.

@@ -12,6 +12,8 @@ OpContext::OpContext(ProgramImporter& program, const onnx::NodeProto& node, int 
 
 TensorBuilder& OpContext::t() { return program_.t(); }
 
+const ImportOptions& OpContext::options() const { return program_.state().options; }
+
 const Model& OpContext::model() const { return program_.state().model; }
 
 void OpContext::fail(const llvm::Twine& message) { onnx_import::fail(loc(), node_.op_type() + ": " + message); }

@@ -16,6 +16,7 @@
 namespace mlir::onnx_import {
 
 class ProgramImporter;
+struct ImportOptions;
 struct Model;
 
 class OpContext {
@@ -26,6 +27,7 @@ class OpContext {
   OpBuilder& b() { return t().builder(); }
   MLIRContext* context() { return t().context(); }
   ProgramImporter& program() { return program_; }
+  const ImportOptions& options() const;
   const Model& model() const;
   const onnx::NodeProto& node() const { return node_; }
   Location loc() { return t().loc(); }

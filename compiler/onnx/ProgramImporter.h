@@ -13,6 +13,7 @@ namespace mlir::onnx_import {
 
 // What all programs of a module share in one round of the import.
 struct ModuleState {
+  const ImportOptions& options;
   const Model& model;
   ModuleOp module;
   FactStore& facts;

@@ -3,6 +3,9 @@
 #   test/gpu/pack.sh build/bin ../shared/models OUT [REGEX]
 set -euo pipefail
 bin=$1 models=$2 out=$3 only=${4:-.}
+flags_of() {  # NAME
+  awk -v name="$1" '$1 == name {for (i = 2; $i ~ /^--/; ++i) print $i}' "$(dirname "$0")/../conformance/compile_flags.txt"
+}
 mkdir -p "$out/bin"
 cp "$bin/sluice-run" "$bin/device_memory" "$out/bin/"
 cp "$(dirname "$0")/run.sh" "$out/"
@@ -11,7 +14,8 @@ for dir in "$models"/*/; do
   name=$(basename "$dir")
   [[ -d $dir/test_data_set_0 && $name =~ $only ]] || continue
   mkdir -p "$out/$name"
-  if ! "$bin/sluice-compile" -q --target cuda-sm90a "$dir/model.onnx" -o "$out/$name/model.sluice" \
+  mapfile -t flags < <(flags_of "$name")
+  if ! "$bin/sluice-compile" -q --target cuda-sm90a "${flags[@]}" "$dir/model.onnx" -o "$out/$name/model.sluice" \
       --report "$out/$name/report.json" 2> "$out/$name/error"; then
     echo "FAIL $name: $(head -1 "$out/$name/error")"
     rm -rf "${out:?}/$name"

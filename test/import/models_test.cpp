@@ -12,7 +12,7 @@
 #include "gtest/gtest.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/import/Passes.h"
-#include "test/conformance/known.h"
+#include "test/conformance/lists.h"
 #include "test/support/shared.h"
 
 namespace mlir::onnx_import {
@@ -20,12 +20,13 @@ namespace {
 
 namespace fs = std::filesystem;
 using sluice::reference::RefTensor;
+using ::sluice::test::ImportOptionsOf;
 using ::sluice::test::ModelTestName;
 using ::sluice::test::SharedModel;
 using ::sluice::test::SharedModelNames;
 
 OwningOpRef<ModuleOp> importAndVerify(MLIRContext& context, const std::string& name, bool strip) {
-  auto module = importOnnx(context, {.path = (SharedModel(name) / "model.onnx").string(), .strip_weights = strip});
+  auto module = importOnnx(context, ImportOptionsOf(SharedModel(name), strip));
   if (!module) {
     return {};
   }

@@ -13,7 +13,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/raise/AttentionMatch.h"
 #include "passes/raise/Passes.h"
-#include "test/conformance/known.h"
+#include "test/conformance/lists.h"
 #include "test/support/shared.h"
 
 namespace mlir::sluice::raise {
@@ -28,7 +28,7 @@ using ::sluice::test::SharedModelNames;
 
 OwningOpRef<ModuleOp> importAndRaise(MLIRContext& context, const std::string& name) {
   auto module =
-      onnx_import::importOnnx(context, {.path = (SharedModel(name) / "model.onnx").string(), .strip_weights = true});
+      onnx_import::importOnnx(context, ::sluice::test::ImportOptionsOf(SharedModel(name), /*strip_weights=*/true));
   if (!module) {
     return {};
   }
@@ -95,8 +95,8 @@ std::vector<RefTensor> inputsOf(func::FuncOp main, reference::TestSet& set) {
 TEST_P(RaisedModels, GivesTheSameOutputs) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   fs::path folder = SharedModel(GetParam());
-  // Half precision and int4 round by themselves; models without attention are the import's business.
-  bool exact = !StringRef(GetParam()).contains("fp16") && !StringRef(GetParam()).contains("int4-asym");
+  // Half precision rounds by itself; models without attention are the import's business.
+  bool exact = !StringRef(GetParam()).contains("fp16");
   auto module = importAndRaise(context, GetParam());
   ASSERT_TRUE(module);
   if (!exact || count<nn::AttentionOp>(*module) == 0) {

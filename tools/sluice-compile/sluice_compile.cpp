@@ -109,6 +109,9 @@ int Main(int argc, char** argv) {
   flags.String(&options.dims, 0, "dims", "NAME=MIN..MAX,…", "bounds of dynamic dimensions; without them any size runs");
   flags.String(&options.buckets, 0, "buckets", "NAME=EDGE,EDGE,…", "sizes to plan memory for");
   flags.Switch(&c.strip_weights, 0, "strip-weights", "leave weights out; the runtime binds them");
+  flags.Switch(&c.int8_activations, 0, "int8-activations",
+               "round activations to int8 where the graph's accuracy_level allows it, as ONNX Runtime does; without it "
+               "they stay as they are");
   flags.String(&c.from, 0, "from", "PHASE", "first phase: " + compiler::PhaseNames());
   flags.String(&c.to, 0, "to", "PHASE", "last phase; prints its IR unless it is codegen");
   flags.String(&c.emit, 0, "emit", "FILE", "write the IR after --to (default memory) there; - is stdout");

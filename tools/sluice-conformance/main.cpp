@@ -6,6 +6,9 @@
 
 #include "compiler/reference/TestData.h"
 #include "runtime/base/status.h"
+#include "tools/common/flags.h"
+#include "tools/common/report.h"
+#include "tools/sluice-conformance/node_tests.h"
 #include "tools/sluice-conformance/runner.h"
 #include "tools/sluice-conformance/sizes.h"
 #include "tools/sluice-conformance/tally.h"
@@ -16,22 +19,27 @@ namespace {
 namespace fs = std::filesystem;
 namespace reference = mlir::sluice::reference;
 
+constexpr char kTool[] = "sluice-conformance";
+
 struct Options {
   std::string models;
+  bool node_tests = false;
   std::string filter = ".*";
   std::string target = "cpu";
-  std::string known;  // file of data sets that are known to fail
-  bool reference = false;
-  bool raise = true;
+  std::string known_file, flags_file;
+  bool reference = false, reference_import = false;
   bool sizes = false;
+  // What those say.
+  const kernels::Target* compile_for = nullptr;
+  CompileFlags flags;
 };
 
-Tensors ByName(const std::vector<reference::NamedTensor>& tensors) {
-  Tensors result;
-  for (const auto& t : tensors) {
-    result.insert({t.name, t.tensor});
+absl::StatusOr<std::unique_ptr<Runner>> MakeRunner(const Options& options, mlir::ModuleOp module,
+                                                   const std::string& directory) {
+  if (options.reference) {
+    return ReferenceRunner(module, directory);
   }
-  return result;
+  return TargetRunner::Create(module, directory, *options.compile_for);
 }
 
 // A model folder's runs: one module, the data sets, and who runs them.
@@ -56,18 +64,18 @@ class ModelRun {
 
  private:
   absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> Import(bool raise) {
-    return ImportModel(context_, (folder_ / "model.onnx").string(), raise);
+    return ImportModel(context_, OptionsOf(options_.flags, folder_), raise);
   }
 
   absl::Status RunSets(const std::vector<std::string>& paths) {
-    ASSIGN_OR_RETURN(auto module, Import(options_.raise));
+    ASSIGN_OR_RETURN(auto module, Import(!options_.reference_import));
     const bool coarse = IsCoarse(*module);
     std::unique_ptr<TargetRunner> target;
     std::unique_ptr<Runner> reference;
     if (options_.reference) {
       reference = ReferenceRunner(*module, folder_.string());
     } else {
-      ASSIGN_OR_RETURN(target, TargetRunner::Create(*module, folder_.string()));
+      ASSIGN_OR_RETURN(target, TargetRunner::Create(*module, folder_.string(), *options_.compile_for));
     }
     Runner& runner = options_.reference ? *reference : *target;
     std::vector<Tensors> inputs;
@@ -98,89 +106,94 @@ class ModelRun {
   Tally& tally_;
 };
 
-constexpr const char* kHelp = R"(example: sluice-conformance --models ../shared/models --target cpu
-
-Runs every data set of every model folder below --models in one process and compares the outputs.
-  --models DIR       folders with model.onnx and test_data_set_N
-  --target T         compile for this target and run the artifact (default cpu)
-  --reference        run the reference evaluator on the raised graph instead
-  --reference-import the same on the graph as imported
-  --sizes            also run the target with every free dimension at 1, 13 and 0 on made-up inputs, against the
-                     reference evaluator on the graph as imported
-  --known FILE       data sets that are known to fail, with reasons; skipped, and an error once they pass
-  --filter RE        only models whose folder name matches
-The last line is `N passed, N failed, N skipped`; exit 0 when none failed, 3 otherwise.
-)";
-
-int Usage(const std::string& what) {
-  std::fprintf(stderr, "sluice-conformance: error: %s (see --help)\n", what.c_str());
-  return 2;
-}
-
-int Main(int argc, char** argv) {
-  Options options;
-  for (int n = 1; n < argc; ++n) {
-    std::string flag = argv[n];
-    auto value = [&](std::string& to) { return ++n < argc ? (to = argv[n], true) : false; };
-    bool ok = true;
-    if (flag == "--help") {
-      std::fputs(kHelp, stdout);
-      return 0;
-    } else if (flag == "--models") {
-      ok = value(options.models);
-    } else if (flag == "--target") {
-      ok = value(options.target);
-    } else if (flag == "--filter") {
-      ok = value(options.filter);
-    } else if (flag == "--known") {
-      ok = value(options.known);
-    } else if (flag == "--reference") {
-      options.reference = true;
-    } else if (flag == "--sizes") {
-      options.sizes = true;
-    } else if (flag == "--reference-import") {
-      options.reference = true;
-      options.raise = false;
-    } else {
-      return Usage(flag + ": unknown flag");
-    }
-    if (!ok) {
-      return Usage(flag + ": needs a value");
-    }
-  }
-  if (options.models.empty()) {
-    return Usage("--models: is needed");
-  }
-  if (options.sizes && options.reference) {
-    return Usage("--sizes: compares a target with the reference (leave --reference out)");
-  }
+absl::StatusOr<std::vector<fs::path>> ModelFolders(const std::string& root) {
   std::vector<fs::path> folders;
   std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(options.models, error)) {
+  for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
     if (entry.path().filename() == "model.onnx") {
       folders.push_back(entry.path().parent_path());
     }
   }
   if (error || folders.empty()) {
-    std::fprintf(stderr, "sluice-conformance: error: %s: holds no model.onnx\n", options.models.c_str());
-    return 1;
+    return absl::NotFoundError(root + ": holds no model.onnx");
   }
   std::sort(folders.begin(), folders.end());
-  Tally tally;
-  auto known = ReadKnown(options.known);
-  if (!known.ok()) {
-    std::fprintf(stderr, "sluice-conformance: error: %s\n", std::string(known.status().message()).c_str());
-    return 2;
+  return folders;
+}
+
+// Where scripts/run_node_tests.sh puts the node tests: beside bin/.
+std::string NodeTestsFolder() {
+  std::error_code error;
+  return (fs::read_symlink("/proc/self/exe", error).parent_path().parent_path() / "node-tests").string();
+}
+
+// What the flags say together; an error is a wrong usage.
+absl::Status Check(Options& options, Tally& tally) {
+  if (options.models.empty() && !options.node_tests) {
+    return absl::InvalidArgumentError("--models: is needed, or --node-tests");
   }
-  tally.known = std::move(*known);
+  if (options.models.empty()) {
+    options.models = NodeTestsFolder();
+  }
+  if (options.node_tests && options.sizes) {
+    return absl::InvalidArgumentError("--sizes: is for models, node tests have fixed sizes");
+  }
+  options.reference |= options.reference_import;
+  if (options.sizes && options.reference) {
+    return absl::InvalidArgumentError("--sizes: compares a target with the reference (leave --reference out)");
+  }
+  options.compile_for = kernels::FindTarget(options.target);
+  if (options.compile_for == nullptr) {
+    return absl::InvalidArgumentError("--target: " + options.target + ": no such target");
+  }
+  ASSIGN_OR_RETURN(tally.known, ReadKnown(options.known_file));
+  ASSIGN_OR_RETURN(options.flags, ReadCompileFlags(options.flags_file));
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  tools::PrepareTool(kTool);
+  Options options;
+  tools::Flags flags(
+      kTool, "--models DIR [flags]",
+      "sluice-conformance --models ../shared/models --target cpu\n          sluice-conformance --node-tests");
+  flags.String(&options.models, 0, "models", "DIR",
+               "folders with model.onnx and test_data_set_N: every data set of every model runs in this process");
+  flags.Switch(&options.node_tests, 0, "node-tests",
+               "ONNX's node tests instead, of --models or, without it, of the build folder (scripts/run_node_tests.sh "
+               "writes them); those that need an operator without a definition are skipped and the operators listed");
+  flags.String(&options.target, 0, "target", "T", "compile for this target and run the artifact");
+  flags.Switch(&options.reference, 0, "reference", "run the reference evaluator on the raised graph instead");
+  flags.Switch(&options.reference_import, 0, "reference-import", "the same on the graph as imported");
+  flags.Switch(&options.sizes, 0, "sizes",
+               "also run the target with every free dimension at 1, 13 and 0 on made-up inputs, against the reference "
+               "evaluator on the graph as imported");
+  flags.String(&options.known_file, 0, "known", "FILE",
+               "data sets that are known to fail, with reasons: skipped, and an error once they pass");
+  flags.String(&options.flags_file, 0, "flags", "FILE", "flags of sluice-compile that single models need");
+  flags.String(&options.filter, 0, "filter", "RE", "only models whose folder name matches");
+  if (const std::optional<int> code = flags.Parse(argc, argv)) {
+    return *code;
+  }
+  Tally tally;
+  if (absl::Status status = Check(options, tally); !status.ok()) {
+    return tools::UsageError(kTool, std::string(status.message()));
+  }
+  const auto folders = ModelFolders(options.models);
+  if (!folders.ok()) {
+    return tools::Fail(kTool, folders.status());
+  }
+  NodeTests node_tests([&](mlir::ModuleOp module) { return MakeRunner(options, module, ""); },
+                       !options.reference_import, tally);
   std::regex filter(options.filter);
-  for (const fs::path& folder : folders) {
+  for (const fs::path& folder : *folders) {
     if (std::regex_search(folder.filename().string(), filter)) {
-      ModelRun(folder, options, tally).Run();
+      options.node_tests ? node_tests.Run(folder) : ModelRun(folder, options, tally).Run();
     }
   }
+  node_tests.PrintNeeds();
   std::printf("%d passed, %d failed, %d skipped\n", tally.passed, tally.failed, tally.skipped);
-  return tally.failed ? 3 : 0;
+  return tools::FinishOutput(kTool, tally.failed ? tools::kExitDifferent : tools::kExitOk);
 }
 
 }  // namespace

@@ -1,4 +1,3 @@
-#include "compiler/onnx/Import.h"
 #include "compiler/reference/Evaluator.h"
 #include "dialects/nn/NNDialect.h"
 #include "mlir/IR/Diagnostics.h"
@@ -49,10 +48,19 @@ class Reference : public Runner {
 
 }  // namespace
 
-absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> ImportModel(mlir::MLIRContext& context, const std::string& path,
+Tensors ByName(const std::vector<reference::NamedTensor>& tensors) {
+  Tensors result;
+  for (const auto& t : tensors) {
+    result.insert({t.name, t.tensor});
+  }
+  return result;
+}
+
+absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> ImportModel(mlir::MLIRContext& context,
+                                                              const mlir::onnx_import::ImportOptions& options,
                                                               bool raise) {
   Errors errors(context);
-  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::onnx_import::importOnnx(context, {.path = path});
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::onnx_import::importOnnx(context, options);
   if (!module) {
     return errors.status();
   }

@@ -5,9 +5,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "compiler/onnx/Import.h"
 #include "compiler/reference/TestData.h"
+#include "kernels/target/target.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "runtime/exec/context.h"
@@ -17,6 +20,8 @@ namespace sluice::conformance {
 
 using Tensors = std::map<std::string, mlir::sluice::reference::RefTensor>;  // by ONNX name
 
+Tensors ByName(const std::vector<mlir::sluice::reference::NamedTensor>& tensors);
+
 class Runner {
  public:
   virtual ~Runner() = default;
@@ -25,7 +30,8 @@ class Runner {
 
 // Imports the model (and raises it when `raise`); null outputs are never returned: the status has the diagnostics'
 // text.
-absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> ImportModel(mlir::MLIRContext& context, const std::string& path,
+absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> ImportModel(mlir::MLIRContext& context,
+                                                              const mlir::onnx_import::ImportOptions& options,
                                                               bool raise);
 
 // Executes a module by definition.
@@ -34,9 +40,9 @@ std::unique_ptr<Runner> ReferenceRunner(mlir::ModuleOp module, const std::string
 // Runs a compiled model; its context goes on from run to run, as a server's does.
 class TargetRunner : public Runner {
  public:
-  // Compiles a raised module in memory and loads the artifact.
-  static absl::StatusOr<std::unique_ptr<TargetRunner>> Create(mlir::ModuleOp raised,
-                                                              const std::string& model_directory);
+  // Compiles a raised module in memory for a target, whose device then runs it.
+  static absl::StatusOr<std::unique_ptr<TargetRunner>> Create(mlir::ModuleOp raised, const std::string& model_directory,
+                                                              const kernels::Target& target);
   absl::StatusOr<Tensors> Run(const Tensors& inputs) override;
 
   const exec::Model& model() const { return *model_; }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 
 #include "dialects/nn/NNDialect.h"
 #include "runtime/base/status.h"
@@ -11,21 +10,6 @@
 namespace sluice::conformance {
 
 namespace reference = mlir::sluice::reference;
-
-absl::StatusOr<Known> ReadKnown(const std::string& path) {
-  Known known;
-  std::ifstream file(path);
-  if (!path.empty() && !file) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  }
-  for (std::string line; std::getline(file, line);) {
-    size_t end = line.find(' ');
-    if (!line.empty() && line[0] != '#' && end != std::string::npos) {
-      known[line.substr(0, end)] = line.substr(line.find_first_not_of(' ', end));
-    }
-  }
-  return known;
-}
 
 void Tally::Skip(const std::string& name, const std::string& why) {
   ++skipped;

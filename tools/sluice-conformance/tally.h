@@ -2,19 +2,13 @@
 #ifndef SLUICE_TOOLS_SLUICE_CONFORMANCE_TALLY_H_
 #define SLUICE_TOOLS_SLUICE_CONFORMANCE_TALLY_H_
 
-#include <map>
 #include <string>
 
-#include "absl/status/statusor.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "tools/sluice-conformance/lists.h"
 #include "tools/sluice-conformance/runner.h"
 
 namespace sluice::conformance {
-
-// Tests that are known to fail, with the reason: `NAME/test_data_set_N  why`, or `NAME  why` for a model that does not
-// compile.  One that passes must leave the list.
-using Known = std::map<std::string, std::string>;
-absl::StatusOr<Known> ReadKnown(const std::string& path);  // "": none
 
 struct Tally {
   int passed = 0, failed = 0, skipped = 0;

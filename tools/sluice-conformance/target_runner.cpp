@@ -3,6 +3,7 @@
 #include "compiler/reference/Evaluator.h"
 #include "dialects/nn/NNDialect.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/fuse/DeviceKernel.h"
 #include "passes/fuse/Passes.h"
 #include "passes/memory/Passes.h"
 #include "runtime/artifact/artifact.h"
@@ -18,8 +19,10 @@ namespace {
 namespace reference = mlir::sluice::reference;
 using kernels::Tensor;
 
-absl::StatusOr<std::vector<uint8_t>> CompileToMemory(mlir::ModuleOp raised, const std::string& directory) {
+absl::StatusOr<std::vector<uint8_t>> CompileToMemory(mlir::ModuleOp raised, const std::string& directory,
+                                                     const kernels::Target& target) {
   mlir::OwningOpRef<mlir::ModuleOp> module = raised.clone();
+  mlir::sluice::fuse::setTarget(*module, target);
   Errors errors(*module->getContext());
   mlir::PassManager pm(module->getContext());
   mlir::sluice::fuse::buildFusePipeline(pm);
@@ -100,8 +103,8 @@ Tensors TargetRunner::FromRuntime(const std::vector<Tensor>& inputs) const {
   return result;
 }
 
-absl::StatusOr<std::unique_ptr<TargetRunner>> TargetRunner::Create(mlir::ModuleOp raised,
-                                                                   const std::string& directory) {
+absl::StatusOr<std::unique_ptr<TargetRunner>> TargetRunner::Create(mlir::ModuleOp raised, const std::string& directory,
+                                                                   const kernels::Target& target) {
   // Element types of the ports, while there are functions.
   Elements elements;
   auto main = raised.lookupSymbol<mlir::func::FuncOp>("main");
@@ -114,7 +117,7 @@ absl::StatusOr<std::unique_ptr<TargetRunner>> TargetRunner::Create(mlir::ModuleO
   for (unsigned n = 0; n < main.getNumResults(); ++n) {
     note(main.getResultAttrOfType<mlir::StringAttr>(n, mlir::nn::kNameAttr), main.getResultTypes()[n]);
   }
-  ASSIGN_OR_RETURN(std::vector<uint8_t> bytes, CompileToMemory(raised, directory));
+  ASSIGN_OR_RETURN(std::vector<uint8_t> bytes, CompileToMemory(raised, directory, target));
   ASSIGN_OR_RETURN(auto artifact, artifact::Artifact::FromMemory(bytes, "artifact"));
   ASSIGN_OR_RETURN(auto model, exec::Model::Load(artifact, {.threads = 2}));
   ASSIGN_OR_RETURN(auto context, exec::Context::Create(model));

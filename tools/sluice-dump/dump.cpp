@@ -84,6 +84,11 @@ std::string Dump::ViewText(const fb::Function& function, const fb::View& view) c
   return text;
 }
 
+std::string Dump::AssumptionText(const exec::AssumptionDesc& assumption) const {
+  const fb::Function* function = List(fb().functions())[assumption.function];
+  return assumption.function == 0 ? assumption.text : assumption.text + " in " + Text(function->name());
+}
+
 std::string Dump::InstrName(const fb::Instr& instr) const {
   const auto name = [&](int f) { return fb().functions()->Get(static_cast<flatbuffers::uoffset_t>(f))->name()->str(); };
   switch (instr.kind()) {
@@ -152,7 +157,7 @@ void Dump::Summary(JsonWriter* json) const {
     Ports(main.outputs(), "output", json);
     json->Key("assumptions").BeginArray();
     for (const exec::AssumptionDesc& a : program_.assumptions) {
-      json->Value(a.text);
+      json->Value(AssumptionText(a));
     }
     json->EndArray();
     return;
@@ -168,7 +173,7 @@ void Dump::Summary(JsonWriter* json) const {
   Ports(main.inputs(), "input", nullptr);
   Ports(main.outputs(), "output", nullptr);
   for (const exec::AssumptionDesc& a : program_.assumptions) {
-    std::printf("  assumes %s\n", a.text.c_str());
+    std::printf("  assumes %s\n", AssumptionText(a).c_str());
   }
 }
 

@@ -34,6 +34,7 @@ class Dump {
   std::string Sizes(const flatbuffers::Vector<uint32_t>* slots) const;
   std::string ViewText(const fb::Function& function, const fb::View& view) const;
   std::string BufferText(const fb::Function& function, int buffer) const;
+  std::string AssumptionText(const exec::AssumptionDesc& assumption) const;
   std::string InstrName(const fb::Instr& instr) const;
   void Ports(const flatbuffers::Vector<flatbuffers::Offset<fb::Port>>* ports, const char* kind, JsonWriter* json) const;
   cuda::CubinFacts FactsOf(const fb::Kernel& kernel) const;

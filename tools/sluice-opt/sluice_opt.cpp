@@ -27,12 +27,14 @@ namespace {
 llvm::cl::opt<std::string> onnx("onnx", llvm::cl::desc("Import this ONNX model instead of reading MLIR"),
                                 llvm::cl::value_desc("file"));
 llvm::cl::opt<bool> stripWeights("strip-weights", llvm::cl::desc("With --onnx: external data files need not exist"));
+llvm::cl::opt<bool> int8Activations("int8-activations",
+                                    llvm::cl::desc("With --onnx: round activations where the graph allows it"));
 
 // The module of an ONNX model as text with locations, or null after a diagnostic.
 std::unique_ptr<llvm::MemoryBuffer> importToText(const mlir::DialectRegistry& registry) {
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
-  mlir::OwningOpRef<mlir::ModuleOp> module =
-      mlir::onnx_import::importOnnx(context, {.path = onnx, .strip_weights = stripWeights});
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::onnx_import::importOnnx(
+      context, {.path = onnx, .strip_weights = stripWeights, .int8_activations = int8Activations});
   if (!module) {
     return nullptr;
   }

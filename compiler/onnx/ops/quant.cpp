@@ -1,4 +1,5 @@
 // Quantization, and the operators on quantized tensors: nn.dequantize, the float operator, nn.quantize.
+#include "compiler/onnx/Import.h"
 #include "compiler/onnx/ops/Spatial.h"
 
 namespace mlir::onnx_import {
@@ -155,6 +156,30 @@ Blocks blocksOf(OpContext& op, const SizeExpr& n, const SizeExpr& blocks, const 
   return result;
 }
 
+// x [.., k] by way of 8-bit integers, with a scale for each block of the last dimension: largest magnitude / 127.
+Tensor throughInt8(OpContext& op, const Tensor& x, int64_t block) {
+  TensorBuilder& t = op.t();
+  int64_t last = x.rank() - 1;
+  SizeExpr blocks = SizeExpr::CeilDiv(x.size(last), SizeExpr(block));
+  Sizes rest = x.sizes();
+  rest[last] = blocks * SizeExpr(block) - x.size(last);
+  Type f32 = op.b().getF32Type();
+  Tensor whole = t.concat({t.cast(x, f32), t.splat(t.number(0, f32), rest)}, last);
+  Tensor apart = t.splitDim(whole, last, {blocks, SizeExpr(block)});
+  Tensor largest = t.reduce(Reduction::Max, t.unary(Unary::Abs, apart), {last + 1}, false);
+  Tensor scale = t.max(t.mul(largest, 1.0 / 127), t.number(1e-30, f32));  // of zeros: any but 0
+  Tensor q = quantize(op, whole, scale, Tensor(), last, block, op.b().getIntegerType(8));
+  Tensor y = t.slice(dequantize(op, q, scale, Tensor(), last, block), last, SizeExpr(0), x.size(last));
+  return t.cast(y, x.element());
+}
+
+// The activations of a product with blocked weights: as they are, or rounded where the graph and the user allow it.
+Tensor activations(OpContext& op, const Tensor& x, int64_t block) {
+  constexpr int64_t kInt8 = 4;  // of accuracy_level
+  bool rounds = op.options().int8_activations && op.attr("accuracy_level", int64_t{0}) == kInt8;
+  return rounds ? throughInt8(op, x, block) : x;
+}
+
 // B [n, blocks, block/2] ui8 holds 4-bit weights; y = a · dequantize(B)ᵀ.
 void importMatMulNBits(OpContext& op) {
   TensorBuilder& t = op.t();
@@ -171,7 +196,7 @@ void importMatMulNBits(OpContext& op) {
     w = t.slice(w, 1, SizeExpr(0), SizeExpr(k));
   }
   w = t.cast(w, op.in(0).element());
-  Tensor y = t.linear(op.in(0), w);
+  Tensor y = t.linear(activations(op, op.in(0), block), w);
   op.out(0, op.has(5) ? t.add(y, op.in(5)) : y);
 }
 
