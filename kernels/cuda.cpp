@@ -60,6 +60,44 @@ const CudaFamily* FindCudaFamily(const std::string& name) {
   return nullptr;
 }
 
+namespace {
+
+void Sort(std::vector<CudaPlan>& plans) {
+  std::sort(plans.begin(), plans.end(),
+            [](const CudaPlan& a, const CudaPlan& b) { return a.us != b.us ? a.us < b.us : a.name < b.name; });
+}
+
+// Numbers of rows at which plans are compared, and how much faster one must be to be worth an image of its own.
+constexpr int64_t kRungs[] = {4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
+constexpr double kWorth = 1.05;
+
+// Plans for fewer rows than `most` is meant for, by ascending limit.  From many rows to few: a plan serves until
+// another one beats it.
+std::vector<CudaForm> SmallerForms(CudaQuery query, const CudaFamily& family, const Gpu& gpu, const CudaPlan& most) {
+  std::vector<CudaForm> forms;
+  CudaPlan current = most;
+  for (const int64_t rung : kRungs) {
+    query.rows_max = rung;
+    std::string why;
+    std::vector<CudaPlan> plans = family.plans(query, gpu, why);
+    if (plans.empty()) {
+      break;
+    }
+    Sort(plans);
+    const auto same =
+        std::find_if(plans.begin(), plans.end(), [&](const CudaPlan& p) { return p.name == current.name; });
+    // Fewer rows take it no longer than those it was chosen for.
+    const double us = same != plans.end() ? std::min(same->us, current.us) : current.us;
+    if (plans.front().us * kWorth < us) {
+      current = plans.front();
+      forms.insert(forms.begin(), {rung, current});
+    }
+  }
+  return forms;
+}
+
+}  // namespace
+
 absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
   const CudaFamily* family = FindCudaFamily(query.name);
   if (family == nullptr) {
@@ -73,10 +111,20 @@ absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
   if (plans.empty()) {
     return absl::NotFoundError(absl::StrFormat("no CUDA kernel '%s' for %s", query.name, why));
   }
-  std::sort(plans.begin(), plans.end(),
-            [](const CudaPlan& a, const CudaPlan& b) { return a.us != b.us ? a.us < b.us : a.name < b.name; });
+  Sort(plans);
   CudaChoice choice{.plan = plans.front(), .kernel = family->emit(query, gpu, plans.front())};
   choice.others.assign(plans.begin() + 1, plans.end());
+  choice.kernel.rows = family->rows == nullptr ? "" : family->rows(query);
+  if (choice.kernel.rows.empty()) {
+    return choice;
+  }
+  choice.smaller = SmallerForms(query, *family, gpu, choice.plan);
+  for (const CudaForm& form : choice.smaller) {
+    CudaQuery few = query;
+    few.rows_max = form.limit;
+    choice.kernel.smaller.push_back(family->emit(few, gpu, form.plan));
+    choice.kernel.smaller.back().limit = form.limit;
+  }
   return choice;
 }
 

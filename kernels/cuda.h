@@ -58,6 +58,9 @@ struct CudaQuery {
   // matrix of its last dimension.  It is called for elements of the result only.
   std::string epilogue;
   int epilogue_ins = 0;
+  // The most that the family's `rows` is in the launches that are meant, and what it typically is; -1: as the operands
+  // say.
+  int64_t rows_max = -1;
 };
 
 // One way to compute it.
@@ -113,6 +116,11 @@ struct CudaKernel {
   // anywhere their element type may.
   uint32_t aligned_ins = 0, aligned_outs = 0;
   bool in_place = false;  // outs[0] may be the same memory as ins[0]
+  // Kernels for launches whose `rows`, a size expression likewise, are at most their `limit`; limits ascend, and this
+  // kernel does the rest.  The runtime takes one for each plan's bound.
+  std::string rows;
+  int64_t limit = -1;
+  std::vector<CudaKernel> smaller;
 };
 
 struct CudaFamily {
@@ -122,20 +130,31 @@ struct CudaFamily {
   std::vector<CudaPlan> (*plans)(const CudaQuery& query, const Gpu& gpu, std::string& why);
   CudaKernel (*emit)(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan);
   bool epilogue = false;  // reads CudaQuery::epilogue
+  // The size the best plan depends on most, as a grid says it ("x0_0 * x0_1"), in a family that reads
+  // CudaQuery::rows_max; "" where it is constant.  Null: one plan is for every size.
+  std::string (*rows)(const CudaQuery& query) = nullptr;
 };
 
 // The family of that name, or null.
 const CudaFamily* FindCudaFamily(const std::string& name);
 std::span<const CudaFamily* const> AllCudaFamilies();
 
+// A plan for the launches of at most so many rows.
+struct CudaForm {
+  int64_t limit = -1;  // -1: of any number
+  CudaPlan plan;
+};
+
 // What was chosen for a query.
 struct CudaChoice {
   CudaPlan plan;
   CudaKernel kernel;
-  std::vector<CudaPlan> others;  // what was not, fastest first: for remarks
+  std::vector<CudaPlan> others;   // what was not, fastest first: for remarks
+  std::vector<CudaForm> smaller;  // of kernel.smaller
 };
 
-// The fastest plan of the query's family, emitted.  kNotFound when there is none: the message says why.
+// The fastest plan of the query's family, emitted; where the rows vary, also the plans that are enough faster for fewer
+// of them to be worth another image.  kNotFound when there is none: the message says why.
 absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu);
 
 // "sl::bf16", "float", "int64_t" …: the element type in device code (kernels/device/types.cuh); "" for packed types.

@@ -107,12 +107,18 @@ LogicalResult writeImages(ModuleOp module, const ArtifactOptions& options, BlobA
   std::vector<::sluice::codegen::CudaSource> sources;
   std::map<std::string, uint32_t> numbers;
   uint32_t first = static_cast<uint32_t>(program.libraries.size());
+  auto add = [&](fb::CudaKernelT& form, const std::string& name, const std::string& source) {
+    auto [it, fresh] = numbers.try_emplace(source, first + static_cast<uint32_t>(sources.size()));
+    form.library = it->second;
+    if (fresh) {
+      sources.push_back({name, source});
+    }
+  };
   for (auto [op, kernel] : llvm::zip_equal(module.getOps<exec::KernelOp>(), program.kernels)) {
     if (kernel->cuda) {
-      auto [it, fresh] = numbers.try_emplace(kernel->source, first + static_cast<uint32_t>(sources.size()));
-      kernel->cuda->library = it->second;
-      if (fresh) {
-        sources.push_back({op.getSymName().str(), kernel->source});
+      add(*kernel->cuda, op.getSymName().str(), kernel->source);
+      for (std::unique_ptr<fb::CudaKernelT>& few : kernel->cuda->smaller) {
+        add(*few, fuse::formName(op.getSymName(), few->limit), few->source);
       }
     }
   }

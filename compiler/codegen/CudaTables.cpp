@@ -8,9 +8,7 @@ namespace mlir::sluice::codegen {
 using ::sluice::plan::SizeExpr;
 
 // Everything but the image, which is known once it is compiled.
-void ProgramTables::addCuda(exec::KernelOp op, fb::KernelT& table) {
-  fuse::kernels::CudaKernel kernel = fuse::cudaKernel(op.getCudaAttr());
-  table.source = kernel.text;
+static std::unique_ptr<fb::CudaKernelT> cudaTable(const fuse::kernels::CudaKernel& kernel) {
   auto to = std::make_unique<fb::CudaKernelT>();
   to->entry = kernel.entry;
   to->block = static_cast<uint32_t>(kernel.block);
@@ -29,7 +27,18 @@ void ProgramTables::addCuda(exec::KernelOp op, fb::KernelT& table) {
     made->swizzle = static_cast<uint8_t>(param.swizzle);
     to->params.push_back(std::move(made));
   }
-  table.cuda = std::move(to);
+  to->limit = kernel.limit;
+  for (const fuse::kernels::CudaKernel& few : kernel.smaller) {
+    to->smaller.push_back(cudaTable(few));
+    to->smaller.back()->source = few.text;
+  }
+  return to;
+}
+
+void ProgramTables::addCuda(exec::KernelOp op, fb::KernelT& table) {
+  fuse::kernels::CudaKernel kernel = fuse::cudaKernel(op.getCudaAttr());
+  table.source = kernel.text;
+  table.cuda = cudaTable(kernel);
 }
 
 // A kernel's grid and workspace speak of x0_1 (a size of an operand) and p0 (a parameter): here they become sizes of
@@ -64,21 +73,35 @@ LogicalResult ProgramTables::addBlocks(exec::LaunchOp op, exec::KernelOp kernel,
     }
     return this->slot(op, expr->Substitute(values).ToString());
   };
-  for (const std::string& text : cuda.grid) {
-    FailureOr<uint32_t> blocks = add(text);
-    if (failed(blocks)) {
+  std::string workspace = cuda.workspace;
+  auto addGrid = [&](const fuse::kernels::CudaKernel& form) {
+    for (const std::string& text : form.grid) {
+      FailureOr<uint32_t> blocks = add(text);
+      if (failed(blocks)) {
+        return failure();
+      }
+      instr.blocks.push_back(*blocks);
+    }
+    workspace = form.workspace == "0" ? workspace : "max(" + workspace + ", " + form.workspace + ")";
+    return success();
+  };
+  if (failed(addGrid(cuda))) {
+    return failure();
+  }
+  for (const fuse::kernels::CudaKernel& few : cuda.smaller) {
+    if (failed(addGrid(few))) {
       return failure();
     }
-    instr.blocks.push_back(*blocks);
   }
-  if (cuda.workspace != "0") {
-    FailureOr<uint32_t> bytes = add(cuda.workspace);
-    if (failed(bytes)) {
-      return failure();
-    }
-    instr.workspace = static_cast<int32_t>(*bytes);
+  auto addSlot = [&](const std::string& text, int32_t& to) {
+    FailureOr<uint32_t> slot = add(text);
+    to = failed(slot) ? -1 : static_cast<int32_t>(*slot);
+    return LogicalResult(slot);
+  };
+  if (workspace != "0" && failed(addSlot(workspace, instr.workspace))) {
+    return failure();
   }
-  return success();
+  return cuda.smaller.empty() ? success() : addSlot(cuda.rows, instr.rows);
 }
 
 }  // namespace mlir::sluice::codegen

@@ -192,15 +192,17 @@ absl::Status Compilation::ReplaceKernels() {
   for (const std::string& option : options_.kernels) {
     const size_t equals = option.find('=');
     const std::string name = option.substr(0, equals);
-    auto kernel = module_->lookupSymbol<mlir::exec::KernelOp>(name);
-    if (equals == std::string::npos || !kernel || !kernel.getCuda()) {
+    const auto refuse = [&] {
       return UsageError("--kernel: '" + option + "': the program has no GPU kernel '" + name +
                         "' (NAME=FILE.cu; --dump DIR writes each kernel's text)");
+    };
+    if (equals == std::string::npos) {
+      return refuse();
     }
     ASSIGN_OR_RETURN(const std::string text, ReadFile(option.substr(equals + 1)));
-    mlir::NamedAttrList fields(kernel.getCudaAttr());
-    fields.set("text", mlir::StringAttr::get(&context_, text));
-    kernel.setCudaAttr(fields.getDictionary(&context_));
+    if (!mlir::sluice::fuse::replaceText(*module_, name, text)) {
+      return refuse();
+    }
   }
   return absl::OkStatus();
 }

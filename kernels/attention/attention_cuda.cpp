@@ -64,6 +64,10 @@ AttentionWhat What(const CudaQuery& query) {
   what.t = k.dims[2].expected();
   what.e = v.dims[3].expected();
   what.s_max = q.dims[2].max;
+  if (query.rows_max >= 0) {
+    what.s = what.s_max = query.rows_max;
+    what.t = std::max(what.t, what.s);
+  }
   what.b_max = q.dims[0].max;
   what.causal = attributes.causal;
   what.window = attributes.window;
@@ -281,9 +285,12 @@ CudaKernel Emit(const CudaQuery& query, const Gpu&, const CudaPlan& plan) {
   return Emitter(query, FromPlanNumbers<AttentionHow>(plan.numbers)).Emit();
 }
 
+// Queries of a sequence: one, where a decoder makes a step.
+std::string Rows(const CudaQuery& query) { return query.ins[kQ].dims[2].constant() ? "" : "x0_2"; }
+
 }  // namespace
 
 extern const CudaFamily kCudaAttention;
-const CudaFamily kCudaAttention = {.name = "attention", .plans = Plans, .emit = Emit};
+const CudaFamily kCudaAttention = {.name = "attention", .plans = Plans, .emit = Emit, .rows = Rows};
 
 }  // namespace sluice::kernels

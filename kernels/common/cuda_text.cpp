@@ -91,6 +91,22 @@ std::string ProductText(const std::string& name, int first, int last) {
   return text.empty() ? "1" : text;
 }
 
+std::string VaryingRows(const CudaQuery& query) {
+  const std::vector<CudaDim>& dims = query.ins[0].dims;
+  const int rank = query.ins[0].rank();
+  const bool constant =
+      std::all_of(dims.begin(), dims.end() - std::min(rank, 1), [](const CudaDim& dim) { return dim.constant(); });
+  return constant ? "" : ProductText("x0", 0, rank - 1);
+}
+
+int64_t ExpectedRows(const CudaQuery& query) {
+  int64_t rows = 1;
+  for (int d = 0; d + 1 < query.ins[0].rank(); ++d) {
+    rows *= query.ins[0].dims[d].expected();
+  }
+  return query.rows_max >= 0 ? query.rows_max : rows;
+}
+
 std::string BlocksText(const std::string& work, int64_t each, int64_t cap) {
   return absl::StrFormat("min(ceildiv(%s, %d), %d)", work, each, cap);
 }

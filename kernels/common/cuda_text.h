@@ -30,6 +30,10 @@ double CopyUs(const CudaQuery& query, const Gpu& gpu, double share);
 
 // "x0_0 * x0_1": a product of dimensions [first, last) of operand `name`; "1" for none.
 std::string ProductText(const std::string& name, int first, int last);
+// The rows of ins[0], all its dimensions but the last: "x0_0 * x0_1", "" when they are constant (CudaFamily::rows); and
+// how many to expect.
+std::string VaryingRows(const CudaQuery& query);
+int64_t ExpectedRows(const CudaQuery& query);
 // "min(ceildiv(A, B), cap)".
 std::string BlocksText(const std::string& work, int64_t each, int64_t cap);
 

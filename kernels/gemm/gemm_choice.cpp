@@ -16,8 +16,18 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // costs 1.9 % against the best plan of each shape.
 constexpr double kGhz = 1.98;             // the boost clock; under load part of the efficiency below is a lower one
 constexpr double kSmBytesPerClk = 52;     // that one SM takes in, however they are sent to it
+constexpr double kFillCost = 1.35;        // of a row of x beyond the tensor against one within
 constexpr double kL2BytesPerClk = 12800;  // that L2 gives; a multicast counts once
 constexpr double kUsPerClk = 1e-3 / kGhz;
+
+// Rows of a box of x that holds `rows`: TMA is slow at filling rows beyond a tensor, but each number is another image.
+int64_t BoxRows(int64_t rows) {
+  int64_t box = 1;
+  while (box < rows && box < 8) {
+    box *= 2;
+  }
+  return rows <= 8 ? box : rows <= 64 ? RoundUp(rows, 8) : RoundUp(rows, 32);
+}
 
 double MemoryUs(const GemmWhat& what, const Gpu& gpu) {
   const double weight = static_cast<double>(what.n) * what.k * BitWidth(what.weight) / 8;
@@ -68,8 +78,9 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
 
   // A 64-wide block of k costs, in clk, the largest of: multiplying it, taking it in, and drawing it from L2.
   const double efficiency = (how.ping_pong ? 1.0 : 0.88) * (1 - 12.0 / how.cols) / (1 - 12.0 / 256);
-  const double rows_bytes = std::min(what.m, kTileRows) * 128.0, cols_bytes = how.cols * 128.0;
-  const double block = std::max({4.0 * how.cols / efficiency, (rows_bytes + cols_bytes) / kSmBytesPerClk,
+  const int64_t rows_in = std::min(what.m, kTileRows), beyond = std::max<int64_t>(0, how.box - rows_in);
+  const double rows_bytes = rows_in * 128.0, cols_bytes = how.cols * 128.0, filled = beyond * 128.0 * kFillCost;
+  const double block = std::max({4.0 * how.cols / efficiency, (rows_bytes + filled + cols_bytes) / kSmBytesPerClk,
                                  (rows_bytes + cols_bytes / how.multicast) * busy / kL2BytesPerClk});
   const int64_t depth = CeilDiv(CeilDiv(what.k, 64), how.split);
   double us = (static_cast<double>(waves) * depth * block + 2.0 * how.cols) * kUsPerClk + 1.0;
@@ -105,7 +116,8 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
                 .stages = plan.stages,
                 .multicast = plan.multicast,
                 .split = plan.split,
-                .ping_pong = plan.ping_pong};
+                .ping_pong = plan.ping_pong,
+                .box = BoxRows(what.m_max < 0 ? kTileRows : std::min(what.m_max, kTileRows))};
     PredictTiles(what, gpu, how);
     all.push_back(how);
   }
@@ -146,7 +158,10 @@ void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) 
     return;
   }
   for (const int64_t rows : kStreamRows) {
-    GemmHow how{.form = GemmForm::kStream, .rows = rows, .cols = RoundUp(std::max<int64_t>(1, what.m_max), 8)};
+    GemmHow how{.form = GemmForm::kStream,
+                .rows = rows,
+                .cols = RoundUp(std::max<int64_t>(1, what.m_max), 8),
+                .box = BoxRows(what.m_max)};
     FitStreamRing(how);
     PredictStream(what, gpu, how);
     all.push_back(how);
@@ -191,8 +206,9 @@ int64_t GemmHow::SharedBytes() const {
 std::string GemmHow::Name() const {
   switch (form) {
     case GemmForm::kTiles:
-      return absl::StrFormat("tiles %dx%d%s%s%s", rows, cols, ping_pong ? " ping-pong" : "",
-                             multicast > 1 ? " multicast" : "", split > 1 ? absl::StrCat(" split ", split) : "");
+      return absl::StrFormat("tiles %dx%d%s%s%s%s", rows, cols, ping_pong ? " ping-pong" : "",
+                             multicast > 1 ? " multicast" : "", split > 1 ? absl::StrCat(" split ", split) : "",
+                             box < rows ? absl::StrCat(" box ", box) : "");
     case GemmForm::kStream:
       return absl::StrFormat("stream %dx%d", rows, cols);
     case GemmForm::kAny:

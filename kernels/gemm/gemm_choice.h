@@ -37,6 +37,7 @@ struct GemmHow {
   int64_t stages = 0;                // slots of the ring
   int64_t multicast = 1, split = 1;  // tiles: how a cluster is used
   bool ping_pong = false;            // tiles: consumers take tiles in turn
+  int64_t box = 0;                   // tiles and stream: rows of x that one TMA load brings
   int64_t ctas = 0;                  // of the grid; when m varies, its most
   int64_t band = 1;                  // tiles: rows of tiles walked together
   int64_t blocks = 0, tail = 0;      // stream: 64-wide blocks of k in a slot; slots left when the next kernel may begin
@@ -50,7 +51,7 @@ struct GemmHow {
   // kernels/common/plan_numbers.h
   static constexpr auto kNumbers =
       std::tuple(&GemmHow::form, &GemmHow::rows, &GemmHow::cols, &GemmHow::stages, &GemmHow::multicast, &GemmHow::split,
-                 &GemmHow::ping_pong, &GemmHow::ctas, &GemmHow::band, &GemmHow::blocks, &GemmHow::tail);
+                 &GemmHow::ping_pong, &GemmHow::box, &GemmHow::ctas, &GemmHow::band, &GemmHow::blocks, &GemmHow::tail);
 };
 
 // Every way that can compute `what`, with its prediction.  Never empty for float types.

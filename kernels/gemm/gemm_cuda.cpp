@@ -103,15 +103,6 @@ CudaParam MatrixMap(int number, const GemmRoles& roles, int rank, int64_t box_ro
   return map;
 }
 
-// Rows of a box of x that holds `rows`: TMA is slow at filling rows beyond a tensor, but each number is another image.
-int64_t BoxRows(int64_t rows) {
-  int64_t box = 1;
-  while (box < rows && box < 8) {
-    box *= 2;
-  }
-  return rows <= 8 ? box : rows <= 64 ? (rows + 7) / 8 * 8 : (rows + 31) / 32 * 32;
-}
-
 // How, as C++ the kernel template reads.
 std::string HowText(const GemmWhat& what, const std::vector<std::pair<std::string, int64_t>>& numbers) {
   std::vector<std::string> parts;
@@ -130,10 +121,9 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   const GemmTexts texts(query, roles);
   const CudaOperand &x = query.ins[0], &w = query.ins[1], &y = query.outs[0];
   const int result = static_cast<int>(query.ins.size());
-  const int64_t box_rows = BoxRows(what.m_max < 0 ? how.rows : std::min(what.m_max, how.rows));
   const int64_t slice = how.cols / how.split, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
   const bool tma_store = BitWidth(what.out) == 16 && y.dims.back().constant() && what.n % 8 == 0;
-  f.AddMap(MatrixMap(0, roles, x.rank(), box_rows, 64), "map_a");
+  f.AddMap(MatrixMap(0, roles, x.rank(), how.box, 64), "map_a");
   f.AddMap(MatrixMap(1, roles, w.rank(), what.weight_by_width ? 64 : how.cols / how.multicast, 64), "map_b");
   if (tma_store) {
     f.AddMap(MatrixMap(result, roles, y.rank(), 64, panel), "map_c");
@@ -152,7 +142,7 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
                                              {"kStages", how.stages},
                                              {"kMulticast", how.multicast},
                                              {"kSplit", how.split},
-                                             {"kBoxRows", box_rows},
+                                             {"kBoxRows", how.box},
                                              {"kBand", how.band},
                                              {"kPingPong", how.ping_pong},
                                              {"kWidthMajorB", what.weight_by_width},
@@ -170,7 +160,7 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
 void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
   const GemmWhat& what = roles.what;
   f.AddMap(MatrixMap(1, roles, query.ins[1].rank(), how.rows, 64), "map_w");
-  f.AddMap(MatrixMap(0, roles, query.ins[0].rank(), BoxRows(what.m_max), 64), "map_x");
+  f.AddMap(MatrixMap(0, roles, query.ins[0].rank(), how.box, 64), "map_x");
   f.AddView(0, query.ins[0], "x");
   f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
   f.AddEpilogue(query);
@@ -178,7 +168,7 @@ void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& h
   f.kernel.grid[0] = absl::StrCat(how.ctas);
   const std::string numbers = HowText(what, {{"kRows", how.rows},
                                              {"kTokens", how.cols},
-                                             {"kBoxTokens", BoxRows(what.m_max)},
+                                             {"kBoxTokens", how.box},
                                              {"kBlocks", how.blocks},
                                              {"kStages", how.stages},
                                              {"kTail", how.tail},

@@ -1,6 +1,7 @@
 // nn.linear on CUDA: x [..., k], w [n, k] → [..., n].  All but the last dimension of x are its rows.
 #include <algorithm>
 
+#include "kernels/common/cuda_text.h"
 #include "kernels/gemm/gemm_cuda.h"
 
 namespace sluice::kernels {
@@ -15,13 +16,14 @@ GemmRoles Roles(const CudaQuery& query) {
   what.out = query.outs[0].dtype;
   what.n = w.dims[0].expected();
   what.k = w.dims[1].expected();
-  what.m = what.m_max = 1;
+  what.m = ExpectedRows(query);
+  what.m_max = 1;
   what.m_constant = true;
   for (int d = 0; d + 1 < x.rank(); ++d) {
-    what.m *= x.dims[d].expected();
     what.m_max = what.m_max < 0 || x.dims[d].max < 0 ? -1 : what.m_max * x.dims[d].max;
     what.m_constant &= x.dims[d].constant();
   }
+  what.m_max = query.rows_max >= 0 ? query.rows_max : what.m_max;
   what.dense_constant = w.dims[0].constant() && w.dims[1].constant() && x.rank() > 1;
   what.read_only_weight = w.weight;
   return roles;
@@ -38,6 +40,6 @@ CudaKernel Emit(const CudaQuery& query, const Gpu&, const CudaPlan& plan) {
 }  // namespace
 
 extern const CudaFamily kCudaLinear;
-const CudaFamily kCudaLinear = {.name = "linear", .plans = Plans, .emit = Emit, .epilogue = true};
+const CudaFamily kCudaLinear = {.name = "linear", .plans = Plans, .emit = Emit, .epilogue = true, .rows = VaryingRows};
 
 }  // namespace sluice::kernels

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_join.h"
-#include "kernels/cuda.h"
+#include "kernels/common/cuda_text.h"
 #include "kernels/quant/plain_linear_cuda.h"
 
 namespace sluice::kernels {
@@ -42,12 +42,9 @@ std::string Refusal(const CudaQuery& query, int64_t block) {
 struct Shape {
   double m = 1, n = 0, k = 0;
   explicit Shape(const CudaQuery& query) {
-    const CudaOperand& x = query.ins[kX];
-    for (int d = 0; d + 1 < x.rank(); ++d) {
-      m *= x.dims[d].expected();
-    }
+    m = static_cast<double>(ExpectedRows(query));
     n = query.outs[0].dims.back().expected();
-    k = x.dims.back().expected();
+    k = query.ins[kX].dims.back().expected();
   }
 };
 
@@ -152,13 +149,15 @@ const CudaFamily kCudaLinearQ4 = {
     .name = "linear_q4",
     .plans = [](const CudaQuery& query, const Gpu& gpu, std::string& why) { return Plans(query, gpu, 4, why); },
     .emit = [](const CudaQuery& query, const Gpu&, const CudaPlan& plan) { return Emit(query, plan, 4); },
-    .epilogue = true};
+    .epilogue = true,
+    .rows = VaryingRows};
 
 extern const CudaFamily kCudaLinearQ8;
 const CudaFamily kCudaLinearQ8 = {
     .name = "linear_q8",
     .plans = [](const CudaQuery& query, const Gpu& gpu, std::string& why) { return Plans(query, gpu, 8, why); },
     .emit = [](const CudaQuery& query, const Gpu&, const CudaPlan& plan) { return Emit(query, plan, 8); },
-    .epilogue = true};
+    .epilogue = true,
+    .rows = VaryingRows};
 
 }  // namespace sluice::kernels

@@ -111,13 +111,9 @@ std::vector<CudaPlan> PlainCodedLinearPlans(const CudaQuery& query, const Gpu& g
     why = absl::StrFormat("%s and scales of %s", Name(query.ins[0].dtype), Name(query.ins[2].dtype));
     return {};
   }
-  double rows = 1;
-  const std::vector<CudaDim>& dims = query.outs[0].dims;
-  for (size_t d = 0; d + 1 < dims.size(); ++d) {
-    rows *= static_cast<double>(dims[d].expected());
-  }
+  const double rows = static_cast<double>(ExpectedRows(query));
   // Tiles of 64 rows, however few there are.
-  const double flops = 2 * std::ceil(rows / 64) * 64 * static_cast<double>(dims.back().expected()) *
+  const double flops = 2 * std::ceil(rows / 64) * 64 * static_cast<double>(query.outs[0].dims.back().expected()) *
                        static_cast<double>(query.ins[0].dims.back().expected());
   return {{.name = "plain 64x64", .us = std::max(flops / (gpu.f32_tflops * 0.1 * 1e6), CopyUs(query, gpu, 0.3))}};
 }

@@ -1,6 +1,7 @@
 #include "passes/fuse/DeviceKernel.h"
 
 #include "kernels/registry.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace mlir::sluice::fuse {
 
@@ -157,6 +158,15 @@ DictionaryAttr cudaAttr(MLIRContext* context, const CudaKernel& kernel) {
   number("aligned_ins", kernel.aligned_ins);
   number("aligned_outs", kernel.aligned_outs);
   number("in_place", kernel.in_place);
+  if (!kernel.rows.empty()) {
+    text("rows", kernel.rows);
+    fields.push_back(b.getNamedAttr(
+        "smaller", b.getArrayAttr(llvm::map_to_vector(
+                       kernel.smaller, [&](const CudaKernel& few) -> Attribute { return cudaAttr(context, few); }))));
+  }
+  if (kernel.limit >= 0) {
+    number("limit", kernel.limit);
+  }
   return b.getDictionaryAttr(fields);
 }
 
@@ -184,7 +194,46 @@ CudaKernel cudaKernel(DictionaryAttr attr) {
   kernel.aligned_ins = static_cast<uint32_t>(number("aligned_ins"));
   kernel.aligned_outs = static_cast<uint32_t>(number("aligned_outs"));
   kernel.in_place = number("in_place") != 0;
+  if (attr.contains("rows")) {
+    kernel.rows = text("rows");
+    for (auto few : attr.getAs<ArrayAttr>("smaller").getAsRange<DictionaryAttr>()) {
+      kernel.smaller.push_back(cudaKernel(few));
+    }
+  }
+  kernel.limit = attr.contains("limit") ? number("limit") : -1;
   return kernel;
+}
+
+std::string planText(const kernels::CudaChoice& choice) {
+  auto predicted = [](const kernels::CudaPlan& plan) {
+    return llvm::formatv("{0}, predicted {1:f2} us", plan.name, plan.us).str();
+  };
+  std::string text;
+  for (const kernels::CudaForm& form : choice.smaller) {
+    text += predicted(form.plan) + ", up to " + std::to_string(form.limit) + " rows; ";
+  }
+  return text + predicted(choice.plan);
+}
+
+std::string formName(StringRef kernel, int64_t limit) { return (kernel + "." + std::to_string(limit)).str(); }
+
+bool replaceText(ModuleOp module, StringRef name, StringRef text) {
+  for (auto kernel : module.getOps<exec::KernelOp>()) {
+    if (!kernel.getCuda()) {
+      continue;
+    }
+    CudaKernel cuda = cudaKernel(kernel.getCudaAttr());
+    CudaKernel* found = kernel.getSymName() == name ? &cuda : nullptr;
+    for (CudaKernel& few : cuda.smaller) {
+      found = formName(kernel.getSymName(), few.limit) == name ? &few : found;
+    }
+    if (found) {
+      found->text = text.str();
+      kernel.setCudaAttr(cudaAttr(module.getContext(), cuda));
+      return true;
+    }
+  }
+  return false;
 }
 
 KernelTraits traitsOf(exec::KernelOp kernel) {
@@ -199,6 +248,13 @@ KernelTraits traitsOf(exec::KernelOp kernel) {
     traits.strided_outs = cuda.strided_outs;
     traits.aligned_ins = cuda.aligned_ins;
     traits.aligned_outs = cuda.aligned_outs;
+    for (const CudaKernel& few : cuda.smaller) {  // the launch's operands must suit them all
+      traits.in_place = traits.in_place && few.in_place;
+      traits.strided_ins &= few.strided_ins;
+      traits.strided_outs &= few.strided_outs;
+      traits.aligned_ins |= few.aligned_ins;
+      traits.aligned_outs |= few.aligned_outs;
+    }
   } else if (const kernels::CpuKernel* cpu = kernels::FindCpuKernel(kernel.getLibrary()->str())) {
     traits.in_place = cpu->in_place;
     traits.strided_ins = cpu->strided_ins;

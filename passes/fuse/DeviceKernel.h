@@ -30,6 +30,14 @@ kernels::Attrs attrsOf(DictionaryAttr config);
 DictionaryAttr cudaAttr(MLIRContext* context, const kernels::CudaKernel& kernel);
 kernels::CudaKernel cudaKernel(DictionaryAttr attr);
 
+// What a remark says of a choice: "stream 32x8, predicted 7.10 us, up to 16 rows; tiles 128x256, predicted 575.87 us".
+std::string planText(const kernels::CudaChoice& choice);
+
+// What files call a kernel's form for fewer rows (--dump, --kernel): "linear.16".
+std::string formName(StringRef kernel, int64_t limit);
+// Puts `text` in the place of the kernel or form of that name; false when the module has none.
+bool replaceText(ModuleOp module, StringRef name, StringRef text);
+
 // What the memory phase asks of a kernel, whatever it runs on.
 struct KernelTraits {
   bool generated = false;

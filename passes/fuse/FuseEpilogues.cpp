@@ -216,8 +216,7 @@ class Fuser {
     }
     Location loc = FusedLoc::get(module_.getContext(), {finish.getLoc(), producer.getLoc()});
     remark::passed(loc, remark::RemarkOpts::name("fuse-epilogue").category("fuse"))
-        << "kernel " << kernel.getSymName() << " takes in " << finish.getKernel() << ": plan " << choice.plan.name
-        << ", predicted " << formatv("{0:f2}", choice.plan.us).str() << " us";
+        << "kernel " << kernel.getSymName() << " takes in " << finish.getKernel() << ": plan " << planText(choice);
     builder_.setInsertionPoint(finish);
     auto fused = exec::DispatchOp::create(
         builder_, loc, finish.getResultTypes(), FlatSymbolRefAttr::get(kernel.getSymNameAttr()), operands,

@@ -104,9 +104,8 @@ exec::DispatchOp Selector::dispatch(Operation* op, const Selection& selection, c
   }
   if (choice) {
     remark::passed(op->getLoc(), remark::RemarkOpts::name("choose-plan").category("fuse"))
-        << "kernel " << selection.library << " " << choice->plan.name << ", predicted "
-        << llvm::formatv("{0:f2}", choice->plan.us).str() << " us, of " << std::to_string(1 + choice->others.size())
-        << " plans";
+        << "kernel " << selection.library << " " << planText(*choice) << ", of "
+        << std::to_string(1 + choice->others.size()) << " plans";
   }
   remark::passed(op->getLoc(), remark::RemarkOpts::name("select-kernel").category("fuse"))
       << "kernel " << selection.library << " of the library";

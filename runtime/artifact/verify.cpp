@@ -176,22 +176,32 @@ class ProgramVerifier {
     return absl::OkStatus();
   }
 
+  bool IsForm(const fb::CudaKernel& cuda) const {
+    bool fine = cuda.library() < List(program_.libraries()).size() && cuda.block() > 0 && cuda.block() <= 1024 &&
+                cuda.cluster() > 0 && cuda.cluster() <= 16 && cuda.shared() <= (uint32_t{1} << 20) &&
+                cuda.counters() <= (uint32_t{1} << 20) && program_.compute_capability() > 0;
+    for (const fb::CudaParam* p : List(cuda.params())) {
+      fine = fine && p->kind() <= fb::CudaParamKind::MAX;
+    }
+    return fine;
+  }
+
   absl::Status Kernels() const {
     const auto kernels = List(program_.kernels());
-    const auto libraries = List(program_.libraries());
     for (int64_t i = 0; i < kernels.size(); ++i) {
       const fb::CudaKernel* cuda = kernels[i]->cuda();
       if (cuda == nullptr) {
         continue;
       }
-      bool fine = cuda->library() < libraries.size() && cuda->block() > 0 && cuda->block() <= 1024 &&
-                  cuda->cluster() > 0 && cuda->cluster() <= 16 && cuda->shared() <= (uint32_t{1} << 20) &&
-                  cuda->counters() <= (uint32_t{1} << 20) && program_.compute_capability() > 0;
-      for (const fb::CudaParam* p : List(cuda->params())) {
-        fine = fine && p->kind() <= fb::CudaParamKind::MAX;
+      bool fine = IsForm(*cuda);
+      int64_t limit = -1;
+      for (const fb::CudaKernel* few : List(cuda->smaller())) {
+        fine = fine && IsForm(*few) && few->limit() > limit && List(few->smaller()).empty();
+        limit = few->limit();
       }
       if (!fine) {
-        return Bad("kernels[%d] ('%s'): image, block, shared memory or parameters", i, kernels[i]->name()->c_str());
+        return Bad("kernels[%d] ('%s'): image, block, shared memory, parameters or limits", i,
+                   kernels[i]->name()->c_str());
       }
     }
     return absl::OkStatus();

@@ -214,13 +214,25 @@ class FunctionVerifier {
 
   // Parameters name operands and numbers of this launch; a map's dimensions are runs of its operand's, all of them.
   absl::Status CudaLaunch(const fb::CudaKernel& kernel, const fb::Instr& instr, int64_t at) const {
-    if (List(instr.blocks()).size() != 3 || !AreSlots(List(instr.blocks())) || !IsSlotOrNone(instr.workspace()) ||
-        !AreSlots(List(instr.params()))) {
+    const auto smaller = List(kernel.smaller());
+    if (List(instr.blocks()).size() != 3 * (1 + smaller.size()) || !AreSlots(List(instr.blocks())) ||
+        !IsSlotOrNone(instr.workspace()) || !AreSlots(List(instr.params()))) {
       return Bad("instrs[%d]: a kernel on a GPU needs three slots of blocks, and slots for workspace and params", at);
+    }
+    if (!smaller.empty() && !IsSlot(instr.rows())) {
+      return Bad("instrs[%d]: a kernel with forms for few rows needs a slot of rows", at);
     }
     if (!List(instr.counts()).empty()) {
       return Bad("instrs[%d]: a kernel on a GPU writes no sizes", at);
     }
+    RETURN_IF_ERROR(CudaParams(kernel, instr, at));
+    for (const fb::CudaKernel* few : smaller) {
+      RETURN_IF_ERROR(CudaParams(*few, instr, at));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CudaParams(const fb::CudaKernel& kernel, const fb::Instr& instr, int64_t at) const {
     const int64_t ins = List(instr.ins()).size();
     const int64_t operands = ins + List(instr.outs()).size();
     for (const fb::CudaParam* p : List(kernel.params())) {

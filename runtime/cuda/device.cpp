@@ -142,6 +142,22 @@ absl::Status Stream::CopyWithin(CUdeviceptr to, CUdeviceptr from, int64_t bytes)
                                  "cuMemcpyDtoDAsync");
 }
 
+absl::Status Stream::CopyRows(Rows to, Rows from, int64_t width, int64_t rows) const {
+  if (width == 0 || rows == 0) {
+    return absl::OkStatus();
+  }
+  CUmemcpy2D copy = {};
+  copy.from_kind = copy.to_kind = kMemoryDevice;
+  copy.from = from.at;
+  copy.from_pitch = static_cast<size_t>(from.pitch);
+  copy.to = to.at;
+  copy.to_pitch = static_cast<size_t>(to.pitch);
+  copy.width = static_cast<size_t>(width);
+  copy.height = static_cast<size_t>(rows);
+  const Driver& cuda = device_->driver();
+  return cuda.Check(cuda.cuMemcpy2DAsync_v2(&copy, stream_), "cuMemcpy2DAsync");
+}
+
 absl::Status Stream::Zero(CUdeviceptr at, int64_t bytes) const {
   const Driver& cuda = device_->driver();
   return bytes == 0 ? absl::OkStatus()
@@ -150,6 +166,36 @@ absl::Status Stream::Zero(CUdeviceptr at, int64_t bytes) const {
 
 absl::Status Stream::Synchronize() const {
   return device_->driver().Check(device_->driver().cuStreamSynchronize(stream_), "cuStreamSynchronize");
+}
+
+absl::StatusOr<Timer> Timer::Create(const Device& device) {
+  Timer timer(device);
+  const Driver& cuda = device.driver();
+  for (CUevent& event : timer.events_) {
+    RETURN_IF_ERROR(cuda.Check(cuda.cuEventCreate(&event, 0), "cuEventCreate"));
+  }
+  return timer;
+}
+
+Timer::~Timer() {
+  for (CUevent event : events_) {
+    if (event != nullptr && device_->MakeCurrent().ok()) {
+      device_->driver().cuEventDestroy_v2(event);
+    }
+  }
+}
+
+absl::Status Timer::Record(int event, const Stream& stream) const {
+  const Driver& cuda = device_->driver();
+  return cuda.Check(cuda.cuEventRecord(events_[event], stream.get()), "cuEventRecord");
+}
+
+absl::StatusOr<int64_t> Timer::Elapsed() const {
+  const Driver& cuda = device_->driver();
+  float ms = 0;
+  RETURN_IF_ERROR(cuda.Check(cuda.cuEventSynchronize(events_[1]), "cuEventSynchronize"));
+  RETURN_IF_ERROR(cuda.Check(cuda.cuEventElapsedTime(&ms, events_[0], events_[1]), "cuEventElapsedTime"));
+  return static_cast<int64_t>(static_cast<double>(ms) * 1e6);
 }
 
 absl::Status DeviceBlock::Reserve(int64_t bytes) {

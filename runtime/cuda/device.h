@@ -6,6 +6,7 @@
 #ifndef SLUICE_RUNTIME_CUDA_DEVICE_H_
 #define SLUICE_RUNTIME_CUDA_DEVICE_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -72,6 +73,12 @@ class Stream {
   absl::Status CopyIn(CUdeviceptr to, const void* from, int64_t bytes) const;
   absl::Status CopyOut(void* to, CUdeviceptr from, int64_t bytes) const;
   absl::Status CopyWithin(CUdeviceptr to, CUdeviceptr from, int64_t bytes) const;
+  // Within the device: `rows` runs of `width` bytes, each `pitch` behind the one before.
+  struct Rows {
+    CUdeviceptr at;
+    int64_t pitch;
+  };
+  absl::Status CopyRows(Rows to, Rows from, int64_t width, int64_t rows) const;
   absl::Status Zero(CUdeviceptr at, int64_t bytes) const;
   // Waits; reports what any call before it did wrong on the device.
   absl::Status Synchronize() const;
@@ -82,13 +89,38 @@ class Stream {
   CUstream own_ = nullptr, stream_ = nullptr;
 };
 
+// Time on the device between two points of a stream.
+class Timer {
+ public:
+  static absl::StatusOr<Timer> Create(const Device& device);
+  Timer(Timer&& other) noexcept : device_(other.device_), events_(std::exchange(other.events_, {})) {}
+  Timer& operator=(Timer&&) = delete;
+  ~Timer();
+
+  absl::Status Start(const Stream& stream) const { return Record(0, stream); }
+  absl::Status Stop(const Stream& stream) const { return Record(1, stream); }
+  // Nanoseconds from one to the other; waits for the second.
+  absl::StatusOr<int64_t> Elapsed() const;
+
+ private:
+  explicit Timer(const Device& device) : device_(&device) {}
+  absl::Status Record(int event, const Stream& stream) const;
+  const Device* device_;
+  std::array<CUevent, 2> events_{};
+};
+
 // Device memory that grows and is reused; its content is lost when it grows.
 class DeviceBlock {
  public:
   explicit DeviceBlock(const Device& device) : device_(&device) {}
   DeviceBlock(DeviceBlock&& other) noexcept
       : device_(other.device_), address_(std::exchange(other.address_, 0)), bytes_(std::exchange(other.bytes_, 0)) {}
-  DeviceBlock& operator=(DeviceBlock&&) = delete;
+  DeviceBlock& operator=(DeviceBlock&& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(address_, other.address_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
   ~DeviceBlock() { Free(); }
 
   // At least `bytes`.  kResourceExhausted with what the device has.

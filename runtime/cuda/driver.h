@@ -69,6 +69,23 @@ struct CUkernelNodeParams {  // CUDA_KERNEL_NODE_PARAMS_v2
   CUcontext context;
 };
 
+struct CUmemcpy2D {  // CUDA_MEMCPY2D_v2
+  size_t from_x, from_y;
+  unsigned from_kind;
+  const void* from_host;
+  CUdeviceptr from;
+  void* from_array;
+  size_t from_pitch;
+  size_t to_x, to_y;
+  unsigned to_kind;
+  void* to_host;
+  CUdeviceptr to;
+  void* to_array;
+  size_t to_pitch;
+  size_t width, height;
+};
+inline constexpr unsigned kMemoryDevice = 2;  // CU_MEMORYTYPE_DEVICE
+
 struct CUgraphEdgeData {
   unsigned char from_port, to_port, type, reserved[5];
 };
@@ -92,6 +109,7 @@ struct CUgraphEdgeData {
   X(cuMemcpyHtoDAsync_v2, (CUdeviceptr, const void*, size_t, CUstream))                                             \
   X(cuMemcpyDtoHAsync_v2, (void*, CUdeviceptr, size_t, CUstream))                                                   \
   X(cuMemcpyDtoDAsync_v2, (CUdeviceptr, CUdeviceptr, size_t, CUstream))                                             \
+  X(cuMemcpy2DAsync_v2, (const CUmemcpy2D*, CUstream))                                                              \
   X(cuMemsetD8Async, (CUdeviceptr, unsigned char, size_t, CUstream))                                                \
   X(cuStreamCreate, (CUstream*, unsigned))                                                                          \
   X(cuStreamSynchronize, (CUstream))                                                                                \

@@ -111,15 +111,18 @@ absl::Status Context::PrepareStates(std::span<const Tensor> inputs) {
       HeldOnHost(s);
       continue;
     }
-    if (engine_.device != nullptr && positions > state.capacity()) {  // moves what it holds
-      RETURN_IF_ERROR(engine_.device->StateToHost(s, state.data(), state.bytes()));
-      HeldOnHost(s);
-    }
     std::array<int64_t, kernels::kMaxRank> sizes{};
     for (size_t d = 0; d < desc.sizes.size(); ++d) {
       sizes[d] = slots[desc.sizes[d]];
     }
-    RETURN_IF_ERROR(state.Reserve(sizes, positions));
+    const bool moves = positions > state.capacity() && state.length() > 0;
+    const bool on_device = engine_.device != nullptr && engine_.device->held_states[s].device;
+    const StateBuffer::Rows old = moves && on_device ? state.layout() : StateBuffer::Rows();
+    RETURN_IF_ERROR(state.Reserve(sizes, positions, /*keep=*/!on_device));
+    if (moves && on_device) {
+      RETURN_IF_ERROR(engine_.device->MoveState(s, state, old));
+      engine_.device->held_states[s] = {.host = false, .device = true};
+    }
   }
   return absl::OkStatus();
 }
@@ -238,7 +241,7 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
 
 // Results of kind Output are where they belong; all others are copied to the caller or kept.
 absl::Status Context::TakeOutput(size_t index, RunOutput& output) {
-  RETURN_IF_ERROR(engine_.frames[0]->ToHost(index));
+  RETURN_IF_ERROR(output.last ? engine_.frames[0]->LastToHost(index) : engine_.frames[0]->ToHost(index));
   const PortDesc& port = model_->outputs()[index];
   output.tensor = engine_.frames[0]->Output(index);
   const FunctionDesc& main = model_->program().main();

@@ -15,7 +15,7 @@ struct DecodedKernel {
   const kernels::CpuKernel* kernel = nullptr;  // null: a generated one
   const kernels::Config* config = nullptr;
   cpu::NativeEntry entry = nullptr;
-  const fb::CudaKernel* cuda = nullptr;  // runs on the GPU: nothing else is set
+  std::vector<DeviceForm> forms;  // runs on the GPU (`blocks` are the launch's): nothing else is set
 };
 
 // symbols, exprs, assumptions, weights, states, constants, main_binds.

@@ -143,11 +143,14 @@ class FunctionDecoder {
     }
     const DecodedKernel& kernel = kernels_[from.kernel()];
     instr.kernel_name = kernel.name;
-    if (kernel.cuda != nullptr) {
+    if (!kernel.forms.empty()) {
       instr.kind = InstrKind::kDevice;
-      instr.cuda = kernel.cuda;
-      instr.device_kernel = from.kernel();
-      std::copy_n(from.blocks()->begin(), 3, instr.blocks.begin());
+      instr.forms = kernel.forms;
+      for (size_t f = 0; f < instr.forms.size(); ++f) {  // the table has the last one's first
+        const size_t row = (f + 1) % instr.forms.size();
+        std::copy_n(from.blocks()->begin() + 3 * row, 3, instr.forms[f].blocks.begin());
+      }
+      instr.rows = from.rows();
       instr.workspace = from.workspace();
       return absl::OkStatus();
     }

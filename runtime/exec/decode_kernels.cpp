@@ -87,6 +87,7 @@ absl::Status LoadLibrary(Program& program, const DecodeOptions& options) {
 absl::StatusOr<std::vector<DecodedKernel>> DecodeKernels(Program& program, const DecodeOptions& options) {
   const std::string& where = program.artifact->where();
   std::vector<DecodedKernel> decoded;
+  uint32_t functions = 0;
   for (const fb::Kernel* from : List(program.artifact->program().kernels())) {
     DecodedKernel& kernel = decoded.emplace_back();
     kernel.name = from->name()->str();
@@ -94,7 +95,10 @@ absl::StatusOr<std::vector<DecodedKernel>> DecodeKernels(Program& program, const
       if (!options.native) {
         return NativeRefused(where);
       }
-      kernel.cuda = from->cuda();
+      for (const fb::CudaKernel* few : List(from->cuda()->smaller())) {
+        kernel.forms.push_back({.cuda = few, .function = functions++});
+      }
+      kernel.forms.push_back({.cuda = from->cuda(), .function = functions++});
       program.on_device = true;
       continue;
     }

@@ -144,6 +144,16 @@ class StageAssigner {
     }
   }
 
+  void MonitorForm(const InstrDesc& instr, const DeviceForm& form, std::set<uint32_t>& slots) const {
+    slots.insert(form.blocks.begin(), form.blocks.end());
+    for (const fb::CudaParam* param : artifact::List(form.cuda->params())) {
+      if (param->kind() == fb::CudaParamKind::TensorMap) {
+        const ViewDesc& view = function_.views[instr.ins + param->operand()];
+        slots.insert(view.sizes.begin(), view.sizes.begin() + view.rank);
+      }
+    }
+  }
+
   // What a CUDA graph is built for: grids, workspaces, the sizes of tensor maps, and room for what the caller gives and
   // takes.
   void MonitorDevice(int32_t stage, std::set<uint32_t>& slots) const {
@@ -151,14 +161,12 @@ class StageAssigner {
       if (instr.kind != InstrKind::kDevice || instr.stage != stage) {
         continue;
       }
-      slots.insert(instr.blocks.begin(), instr.blocks.end());
-      if (instr.workspace >= 0) {
-        slots.insert(static_cast<uint32_t>(instr.workspace));
+      for (const DeviceForm& form : instr.forms) {
+        MonitorForm(instr, form, slots);
       }
-      for (const fb::CudaParam* param : artifact::List(instr.cuda->params())) {
-        if (param->kind() == fb::CudaParamKind::TensorMap) {
-          const ViewDesc& view = function_.views[instr.ins + param->operand()];
-          slots.insert(view.sizes.begin(), view.sizes.begin() + view.rank);
+      for (const int32_t slot : {instr.workspace, instr.rows}) {
+        if (slot >= 0) {
+          slots.insert(static_cast<uint32_t>(slot));
         }
       }
     }

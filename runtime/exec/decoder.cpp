@@ -94,7 +94,7 @@ absl::Status Decoder::FindRoles() {
   }
   logits_ = static_cast<size_t>(logits - model.outputs().begin());
   for (size_t i = 0; i < outputs_.size(); ++i) {
-    outputs_[i].wanted = i == logits_;
+    outputs_[i].wanted = outputs_[i].last = i == logits_;
   }
   return absl::OkStatus();
 }

@@ -14,7 +14,8 @@ using cuda::CUdeviceptr;
 absl::StatusOr<std::unique_ptr<DeviceEngine>> DeviceEngine::Create(const DeviceModel& model, size_t states) {
   RETURN_IF_ERROR(model.device().MakeCurrent());
   ASSIGN_OR_RETURN(cuda::Stream stream, cuda::Stream::Create(model.device()));
-  std::unique_ptr<DeviceEngine> engine(new DeviceEngine(model, std::move(stream)));
+  ASSIGN_OR_RETURN(cuda::Timer timer, cuda::Timer::Create(model.device()));
+  std::unique_ptr<DeviceEngine> engine(new DeviceEngine(model, std::move(stream), std::move(timer)));
   if (model.counters() > 0) {
     const int64_t bytes = model.counters() * static_cast<int64_t>(sizeof(uint32_t));
     RETURN_IF_ERROR(engine->counters.Reserve(bytes));
@@ -37,6 +38,18 @@ absl::Status DeviceEngine::StateToHost(size_t index, uint8_t* host, int64_t byte
   where.host = true;
   RETURN_IF_ERROR(stream.CopyOut(host, states[index].address(), bytes));
   return stream.Synchronize();
+}
+
+absl::Status DeviceEngine::MoveState(size_t index, const StateBuffer& state, const StateBuffer::Rows& old) {
+  cuda::DeviceBlock grown(model.device());
+  RETURN_IF_ERROR(grown.Reserve(state.bytes()));
+  const StateBuffer::Rows layout = state.layout();
+  RETURN_IF_ERROR(stream.CopyRows({grown.address(), layout.pitch}, {states[index].address(), old.pitch},
+                                  state.length() * layout.position, layout.rows));
+  RETURN_IF_ERROR(stream.Synchronize());
+  states[index] = std::move(grown);  // frees the old one
+  ++generation;
+  return absl::OkStatus();
 }
 
 DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std::vector<Memory>& roots,
@@ -193,6 +206,24 @@ absl::Status DeviceFrame::CopyTo(CUdeviceptr to, int32_t index, int64_t offset, 
     }
   }
   return device_.stream.CopyIn(to, roots_[b].data + offset, bytes);
+}
+
+absl::Status DeviceFrame::LastToHost(int32_t index, const kernels::Tensor& output) {
+  const uint32_t b = static_cast<uint32_t>(index);
+  const Held where = held(b);
+  const BufferKind kind = function_.buffers[b].kind;
+  if (kind == BufferKind::kState || output.rank < 2 || where.host || !where.device || output.elements() == 0) {
+    return ToHost(index);
+  }
+  const int64_t sequence = ByteSize(output.dtype, output.strides[0]),
+                position = ByteSize(output.dtype, output.strides[1]);
+  const int64_t begin = output.as<uint8_t>() - roots_[b].data;
+  for (int64_t i = 0; i < output.size(0); ++i) {
+    const int64_t at = begin + (i + 1) * sequence - position;
+    RETURN_IF_ERROR(
+        device_.stream.CopyOut(roots_[b].data + at, addresses_[b] + static_cast<CUdeviceptr>(at), position));
+  }
+  return device_.stream.Synchronize();
 }
 
 absl::Status DeviceFrame::BeforeHost(uint32_t i) {

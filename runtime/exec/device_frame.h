@@ -20,6 +20,7 @@
 #include "runtime/exec/device_model.h"
 #include "runtime/exec/memory_plan.h"
 #include "runtime/exec/program.h"
+#include "runtime/exec/state.h"
 
 namespace sluice::exec {
 
@@ -38,6 +39,7 @@ struct DeviceEngine {
 
   const DeviceModel& model;
   cuda::Stream stream;
+  cuda::Timer timer;  // of kernels that run one by one
   cuda::DeviceBlock counters;
   std::vector<cuda::DeviceBlock> states;  // the twins of the context's caches
   std::vector<Held> held_states;
@@ -46,10 +48,12 @@ struct DeviceEngine {
 
   // Bytes of state `index` are needed on the host, where they are `bytes` at `host`.
   absl::Status StateToHost(size_t index, uint8_t* host, int64_t bytes);
+  // State `index`, whose bytes are here and lay as `old`, lies as `state` says from now on.
+  absl::Status MoveState(size_t index, const StateBuffer& state, const StateBuffer::Rows& old);
 
  private:
-  DeviceEngine(const DeviceModel& model, cuda::Stream stream)
-      : model(model), stream(std::move(stream)), counters(model.device()) {}
+  DeviceEngine(const DeviceModel& model, cuda::Stream stream, cuda::Timer timer)
+      : model(model), stream(std::move(stream)), timer(std::move(timer)), counters(model.device()) {}
 };
 
 class DeviceFrame {
@@ -71,6 +75,8 @@ class DeviceFrame {
   void AfterHost(uint32_t instr);
   // The bytes of a buffer on the host.
   absl::Status ToHost(int32_t buffer);
+  // Those of the last position of `output`, which is dense and lies in the buffer.
+  absl::Status LastToHost(int32_t buffer, const kernels::Tensor& output);
   // Copies `bytes` of a buffer, from `offset` on, to memory on the device.
   absl::Status CopyTo(cuda::CUdeviceptr to, int32_t buffer, int64_t offset, int64_t bytes);
 
@@ -86,7 +92,7 @@ class DeviceFrame {
   };
   // One launch, ready: the values of its parameters.
   struct Launch {
-    const InstrDesc* instr = nullptr;
+    const fb::CudaKernel* kernel = nullptr;
     cuda::CUfunction function = nullptr;
     std::array<unsigned, 3> grid{};
     std::vector<std::vector<uint64_t>> values;
@@ -110,11 +116,13 @@ class DeviceFrame {
   int64_t Number(uint32_t slot) const;
   int64_t Derive(uint32_t view, int dim);
   void FindMapStrides();
+  const DeviceForm& FormOf(const InstrDesc& instr) const;
   absl::StatusOr<Launch> Prepare(const InstrDesc& instr);
   absl::Status AddParam(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);
   absl::Status AddTensorMap(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);
   absl::StatusOr<cuda::CUgraphExec> Build(const SegmentDesc& segment);
   absl::Status AddNodes(const std::vector<Launch>& launches, cuda::CUgraph graph);
+  absl::StatusOr<int64_t> LaunchAndWait(const Launch& launch);
   absl::Status LaunchEach(const SegmentDesc& segment);
   absl::Status At(const InstrDesc& instr, const absl::Status& status) const;
 

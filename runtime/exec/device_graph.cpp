@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "runtime/artifact/format.h"
 #include "runtime/artifact/verify.h"
@@ -89,12 +90,15 @@ void DeviceFrame::FindMapStrides() {
   for (size_t s = 0; s < function_.segments.size(); ++s) {
     for (uint32_t i = function_.segments[s].begin; i < function_.segments[s].end; ++i) {
       const InstrDesc& instr = function_.instrs[i];
-      for (const fb::CudaParam* param : artifact::List(instr.cuda->params())) {
-        const uint32_t v = instr.ins + param->operand();
-        const auto runs = artifact::List(param->runs());
-        for (int64_t d = 1; param->kind() == fb::CudaParamKind::TensorMap && d < runs.size(); d += 2) {
-          if (strides_[v][runs[d]] < 0) {
-            map_strides_[s].push_back({v, runs[d]});
+      std::set<std::pair<uint32_t, int>> found;
+      for (const DeviceForm& form : instr.forms) {
+        for (const fb::CudaParam* param : artifact::List(form.cuda->params())) {
+          const uint32_t v = instr.ins + param->operand();
+          const auto runs = artifact::List(param->runs());
+          for (int64_t d = 1; param->kind() == fb::CudaParamKind::TensorMap && d < runs.size(); d += 2) {
+            if (strides_[v][runs[d]] < 0 && found.insert({v, runs[d]}).second) {
+              map_strides_[s].push_back({v, runs[d]});
+            }
           }
         }
       }
@@ -194,11 +198,19 @@ absl::Status DeviceFrame::AddParam(const InstrDesc& instr, const fb::CudaParam& 
   return absl::OkStatus();
 }
 
+// The first form whose limit the plan's rows keep to.
+const DeviceForm& DeviceFrame::FormOf(const InstrDesc& instr) const {
+  const int64_t rows = instr.rows < 0 ? 0 : stages_[instr.stage].plan->bound[instr.rows];
+  return *std::find_if(instr.forms.begin(), std::prev(instr.forms.end()),
+                       [&](const DeviceForm& form) { return rows <= form.cuda->limit(); });
+}
+
 absl::StatusOr<DeviceFrame::Launch> DeviceFrame::Prepare(const InstrDesc& instr) {
-  Launch launch{.instr = &instr, .function = device_.model.function(instr.device_kernel)};
+  const DeviceForm& form = FormOf(instr);
+  Launch launch{.kernel = form.cuda, .function = device_.model.function(form.function)};
   const std::vector<int64_t>& bound = stages_[instr.stage].plan->bound;
   for (int i = 0; i < 3; ++i) {
-    const int64_t blocks = bound[instr.blocks[i]];
+    const int64_t blocks = bound[form.blocks[i]];
     if (blocks < 0 || blocks > (i == 0 ? std::numeric_limits<int32_t>::max() : 65535)) {
       return At(instr, absl::ResourceExhaustedError(absl::StrFormat("%d blocks (use smaller sizes)", blocks)));
     }
@@ -209,7 +221,7 @@ absl::StatusOr<DeviceFrame::Launch> DeviceFrame::Prepare(const InstrDesc& instr)
       RETURN_IF_ERROR(Address(static_cast<uint32_t>(b)).status());
     }
   }
-  for (const fb::CudaParam* param : artifact::List(instr.cuda->params())) {
+  for (const fb::CudaParam* param : artifact::List(form.cuda->params())) {
     if (const absl::Status status = AddParam(instr, *param, launch); !status.ok()) {
       return At(instr, status);
     }
@@ -224,7 +236,7 @@ absl::Status DeviceFrame::AddNodes(const std::vector<Launch>& launches, cuda::CU
   const Driver& cuda = device_.model.device().driver();
   cuda::CUgraphNode last = nullptr;
   for (const Launch& launch : launches) {
-    const fb::CudaKernel& kernel = *launch.instr->cuda;
+    const fb::CudaKernel& kernel = *launch.kernel;
     cuda::CUkernelNodeParams params = {};
     params.function = launch.function;
     std::copy(launch.grid.begin(), launch.grid.end(), params.grid);
@@ -277,36 +289,46 @@ absl::StatusOr<cuda::CUgraphExec> DeviceFrame::Build(const SegmentDesc& segment)
   return exec;
 }
 
+// Waits for it; how long it took, in nanoseconds.
+absl::StatusOr<int64_t> DeviceFrame::LaunchAndWait(const Launch& launch) {
+  if (launch.grid[0] == 0 || launch.grid[1] == 0 || launch.grid[2] == 0) {
+    return 0;
+  }
+  const Driver& cuda = device_.model.device().driver();
+  cuda::CUlaunchAttribute cluster = {};
+  cluster.id = cuda::kLaunchCluster;
+  cluster.cluster = {launch.kernel->cluster(), 1, 1};
+  cuda::CUlaunchConfig config = {};
+  std::copy(launch.grid.begin(), launch.grid.end(), config.grid);
+  config.block[0] = launch.kernel->block();
+  config.block[1] = config.block[2] = 1;
+  config.shared_bytes = launch.kernel->shared();
+  config.stream = device_.stream.get();
+  config.attributes = &cluster;
+  config.attribute_count = launch.kernel->cluster() > 1 ? 1 : 0;
+  RETURN_IF_ERROR(device_.timer.Start(device_.stream));
+  RETURN_IF_ERROR(
+      cuda.Check(cuda.cuLaunchKernelEx(&config, launch.function, const_cast<void**>(launch.params.data()), nullptr),
+                 "cuLaunchKernel"));
+  RETURN_IF_ERROR(device_.timer.Stop(device_.stream));
+  RETURN_IF_ERROR(device_.stream.Synchronize());
+  return device_.timer.Elapsed();
+}
+
 // One kernel after the other, each waited for: errors and profiles name it.
 absl::Status DeviceFrame::LaunchEach(const SegmentDesc& segment) {
-  const Driver& cuda = device_.model.device().driver();
   for (uint32_t i = segment.begin; i < segment.end; ++i) {
     const InstrDesc& instr = function_.instrs[i];
-    ASSIGN_OR_RETURN(Launch launch, Prepare(instr));
+    ASSIGN_OR_RETURN(const Launch launch, Prepare(instr));
     const int64_t begin = engine_.observer == nullptr ? 0 : NowNs();
-    if (launch.grid[0] > 0 && launch.grid[1] > 0 && launch.grid[2] > 0) {
-      cuda::CUlaunchAttribute cluster = {};
-      cluster.id = cuda::kLaunchCluster;
-      cluster.cluster = {instr.cuda->cluster(), 1, 1};
-      cuda::CUlaunchConfig config = {};
-      std::copy(launch.grid.begin(), launch.grid.end(), config.grid);
-      config.block[0] = instr.cuda->block();
-      config.block[1] = config.block[2] = 1;
-      config.shared_bytes = instr.cuda->shared();
-      config.stream = device_.stream.get();
-      config.attributes = &cluster;
-      config.attribute_count = instr.cuda->cluster() > 1 ? 1 : 0;
-      absl::Status status =
-          cuda.Check(cuda.cuLaunchKernelEx(&config, launch.function, launch.params.data(), nullptr), "cuLaunchKernel");
-      status.Update(device_.stream.Synchronize());
-      if (!status.ok()) {
-        return At(instr, status);
-      }
+    const absl::StatusOr<int64_t> ns = LaunchAndWait(launch);
+    if (!ns.ok()) {
+      return At(instr, ns.status());
     }
     if (engine_.observer != nullptr) {
       const std::span<const kernels::Tensor> all = tensors_;
       engine_.observer->OnLaunch(function_, instr, all.subspan(instr.ins, instr.outs - instr.ins),
-                                 all.subspan(instr.outs, instr.end - instr.outs), begin, NowNs());
+                                 all.subspan(instr.outs, instr.end - instr.outs), begin, begin + *ns);
     }
   }
   return absl::OkStatus();

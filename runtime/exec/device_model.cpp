@@ -43,32 +43,40 @@ DeviceModel::~DeviceModel() {
 }
 
 absl::Status DeviceModel::LoadKernels(const Program& program) {
-  const artifact::Artifact& artifact = *program.artifact;
-  const Driver& cuda = device_->driver();
-  const auto libraries = List(artifact.program().libraries());
-  modules_.resize(static_cast<size_t>(libraries.size()), nullptr);
-  for (const fb::Kernel* kernel : List(artifact.program().kernels())) {
-    cuda::CUfunction& function = functions_.emplace_back(nullptr);
+  const auto kernels = List(program.artifact->program().kernels());
+  modules_.resize(static_cast<size_t>(List(program.artifact->program().libraries()).size()), nullptr);
+  for (const fb::Kernel* kernel : kernels) {  // in the order of DeviceForm::function
     if (kernel->cuda() == nullptr) {
       continue;
     }
-    const fb::Library& library = *libraries[kernel->cuda()->library()];
-    const std::string what = absl::StrFormat("%s: kernel '%s'", artifact.where(), kernel->name()->c_str());
-    cuda::CUmodule& module = modules_[kernel->cuda()->library()];
-    if (module == nullptr) {
-      RETURN_IF_ERROR(artifact.VerifyChunk(*library.chunk(), what));
-      RETURN_IF_ERROR(cuda.Check(cuda.cuModuleLoadData(&module, artifact.ChunkBytes(*library.chunk()).data()),
-                                 (what + ": cuModuleLoadData").c_str()));
+    for (const fb::CudaKernel* few : List(kernel->cuda()->smaller())) {
+      RETURN_IF_ERROR(LoadFunction(*program.artifact, *kernel, *few));
     }
-    RETURN_IF_ERROR(cuda.Check(cuda.cuModuleGetFunction(&function, module, kernel->cuda()->entry()->c_str()),
-                               (what + ": cuModuleGetFunction").c_str()));
-    if (kernel->cuda()->shared() > 0) {
-      RETURN_IF_ERROR(cuda.Check(
-          cuda.cuFuncSetAttribute(function, cuda::kFunctionSharedBytes, static_cast<int>(kernel->cuda()->shared())),
-          (what + ": cuFuncSetAttribute").c_str()));
-    }
-    counters_ = std::max<int64_t>(counters_, kernel->cuda()->counters());
+    RETURN_IF_ERROR(LoadFunction(*program.artifact, *kernel, *kernel->cuda()));
   }
+  return absl::OkStatus();
+}
+
+absl::Status DeviceModel::LoadFunction(const artifact::Artifact& artifact, const fb::Kernel& kernel,
+                                       const fb::CudaKernel& form) {
+  const Driver& cuda = device_->driver();
+  const fb::Library& library = *artifact.program().libraries()->Get(form.library());
+  const std::string what = absl::StrFormat("%s: kernel '%s'", artifact.where(), kernel.name()->c_str());
+  cuda::CUmodule& module = modules_[form.library()];
+  if (module == nullptr) {
+    RETURN_IF_ERROR(artifact.VerifyChunk(*library.chunk(), what));
+    RETURN_IF_ERROR(cuda.Check(cuda.cuModuleLoadData(&module, artifact.ChunkBytes(*library.chunk()).data()),
+                               (what + ": cuModuleLoadData").c_str()));
+  }
+  cuda::CUfunction& function = functions_.emplace_back(nullptr);
+  RETURN_IF_ERROR(cuda.Check(cuda.cuModuleGetFunction(&function, module, form.entry()->c_str()),
+                             (what + ": cuModuleGetFunction").c_str()));
+  if (form.shared() > 0) {
+    RETURN_IF_ERROR(
+        cuda.Check(cuda.cuFuncSetAttribute(function, cuda::kFunctionSharedBytes, static_cast<int>(form.shared())),
+                   (what + ": cuFuncSetAttribute").c_str()));
+  }
+  counters_ = std::max<int64_t>(counters_, form.counters());
   return absl::OkStatus();
 }
 

@@ -27,7 +27,7 @@ class DeviceModel {
   DeviceModel& operator=(const DeviceModel&) = delete;
 
   const cuda::Device& device() const { return *device_; }
-  cuda::CUfunction function(int32_t kernel) const { return functions_[kernel]; }
+  cuda::CUfunction function(uint32_t form) const { return functions_[form]; }  // DeviceForm::function
   cuda::CUdeviceptr weight(int32_t index) const { return weights_[index]; }
   // Where a byte of Program.constants is.
   cuda::CUdeviceptr constant(int64_t offset) const { return memory_->address() + constants_at_ + offset; }
@@ -37,11 +37,12 @@ class DeviceModel {
  private:
   DeviceModel() = default;
   absl::Status LoadKernels(const Program& program);
+  absl::Status LoadFunction(const artifact::Artifact& artifact, const fb::Kernel& kernel, const fb::CudaKernel& form);
   absl::Status LoadWeights(const Program& program, std::span<const WeightBytes> weights, ThreadPool& pool);
 
   std::unique_ptr<cuda::Device> device_;
   std::vector<cuda::CUmodule> modules_;      // one a library; null: not an image
-  std::vector<cuda::CUfunction> functions_;  // one a kernel; null: runs on the CPU
+  std::vector<cuda::CUfunction> functions_;  // one a form of a kernel
   std::unique_ptr<cuda::DeviceBlock> memory_;
   std::vector<cuda::CUdeviceptr> weights_;  // 0: no kernel on the device reads it
   int64_t constants_at_ = 0;

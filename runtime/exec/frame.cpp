@@ -151,7 +151,11 @@ absl::StatusOr<MemoryPlan*> Frame::PlanStage(size_t index) {
   if (!stage.counted.empty()) {
     engine_.sizes.SetToBounds(stage.counted);
   }
-  MemoryPlan* plan = memory.plans.Find(stage, engine_.sizes.slots());
+  std::vector<int64_t> bounds;
+  if (device_ != nullptr) {
+    ASSIGN_OR_RETURN(bounds, BoundsOf(engine_.program, function_, index, engine_.sizes));
+  }
+  MemoryPlan* plan = memory.plans.Find(stage, engine_.sizes.slots(), device_ != nullptr ? &bounds : nullptr);
   if (plan == nullptr) {
     ASSIGN_OR_RETURN(std::unique_ptr<MemoryPlan> made,
                      MakePlan(engine_.program, function_, index, engine_.sizes, engine_.pool.threads()));

@@ -55,6 +55,10 @@ class Frame {
   kernels::Tensor Output(size_t i) const;
 
   // Brings output i to the host, where it is not.
+  // The last position of dimension 1 of result i.
+  absl::Status LastToHost(size_t i) {
+    return device_ == nullptr ? absl::OkStatus() : device_->LastToHost(function_.outputs[i].buffer, Output(i));
+  }
   absl::Status ToHost(size_t i) {
     return device_ == nullptr ? absl::OkStatus() : device_->ToHost(function_.outputs[i].buffer);
   }

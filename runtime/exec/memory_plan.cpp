@@ -149,6 +149,18 @@ std::vector<int64_t> RoundUpSymbols(const Program& program, std::span<const int6
   return bounds;
 }
 
+absl::StatusOr<std::vector<int64_t>> BoundsOf(const Program& program, const FunctionDesc& function, size_t stage,
+                                              const Sizes& sizes) {
+  const fb::BucketPlan* bucket = nullptr;
+  ASSIGN_OR_RETURN(std::vector<int64_t> bounds, ChooseBounds(program, function, stage, sizes, &bucket));
+  for (size_t s = 0; s < bounds.size(); ++s) {
+    if (program.symbols[s].kind == SymbolKind::kCounted) {
+      bounds[s] = 0;  // follows from the others
+    }
+  }
+  return bounds;
+}
+
 absl::StatusOr<std::unique_ptr<MemoryPlan>> MakePlan(const Program& program, const FunctionDesc& function,
                                                      size_t stage_index, const Sizes& sizes, int threads) {
   const StageDesc& stage = function.stages[stage_index];
@@ -178,6 +190,7 @@ absl::StatusOr<std::unique_ptr<MemoryPlan>> MakePlan(const Program& program, con
   }
   memory->workspace_bytes = WorkspaceBytes(function, stage, slots, threads);
   if (!function.segments.empty()) {
+    ASSIGN_OR_RETURN(memory->symbols, BoundsOf(program, function, stage_index, sizes));
     memory->bound = slots;
     for (const InstrDesc& instr : function.instrs) {
       if (instr.workspace >= 0 && instr.stage == static_cast<int32_t>(stage_index)) {
@@ -196,9 +209,13 @@ absl::StatusOr<std::unique_ptr<MemoryPlan>> MakePlan(const Program& program, con
   return memory;
 }
 
-MemoryPlan* PlanCache::Find(const StageDesc& stage, const std::vector<int64_t>& slots) {
+MemoryPlan* PlanCache::Find(const StageDesc& stage, const std::vector<int64_t>& slots,
+                            const std::vector<int64_t>* symbols) {
   MemoryPlan* best = nullptr;
   for (const std::unique_ptr<MemoryPlan>& plan : plans_) {
+    if (symbols != nullptr && plan->symbols != *symbols) {
+      continue;
+    }
     if ((best == nullptr || plan->arena_bytes < best->arena_bytes) && plan->Covers(stage, slots)) {
       best = plan.get();
     }

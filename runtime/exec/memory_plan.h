@@ -25,6 +25,11 @@ int64_t RoundUpSize(int64_t size);
 // their edges together, so a decoder that grows by one makes one plan an edge, not two.
 std::vector<int64_t> RoundUpSymbols(const Program& program, std::span<const int64_t> symbols);
 
+// The bounds that a plan for `sizes` is made for: rounded up, or those of the smallest bucket plan that fits.
+// kInvalidArgument when no bucket does.
+absl::StatusOr<std::vector<int64_t>> BoundsOf(const Program& program, const FunctionDesc& function, size_t stage,
+                                              const Sizes& sizes);
+
 struct MemoryPlan {
   std::vector<int64_t> planned;  // value of each of StageDesc::monitored that it serves up to
   std::vector<int64_t> offsets;  // one a buffer of StageDesc::arena
@@ -33,7 +38,8 @@ struct MemoryPlan {
   int64_t lower_bound = 0;
   int64_t workspace_bytes = 0;
   int64_t device_workspace = 0;
-  std::vector<int64_t> bound;          // every slot, of a function that runs on a GPU: what graphs are built for
+  std::vector<int64_t> symbols;        // every symbol, of a function that runs on a GPU: what BoundsOf said
+  std::vector<int64_t> bound;          // every slot at those: what graphs are built for
   uint64_t serial = 0;                 // number in its cache, never used twice
   std::vector<int64_t> state_lengths;  // of @main's first stage, one a state: positions it serves up to
   uint64_t last_used = 0;
@@ -58,8 +64,10 @@ absl::StatusOr<std::unique_ptr<MemoryPlan>> MakePlan(const Program& program, con
 class PlanCache {
  public:
   static constexpr size_t kPlans = 8;
-  // The smallest plan that covers the sizes; null when there is none.
-  MemoryPlan* Find(const StageDesc& stage, const std::vector<int64_t>& slots);
+  // The smallest plan that covers the sizes; null when there is none.  With `symbols`, only one made for just those
+  // bounds: a CUDA graph starts every block of its plan, so a step of a decoder must not run on a long prompt's.
+  MemoryPlan* Find(const StageDesc& stage, const std::vector<int64_t>& slots,
+                   const std::vector<int64_t>* symbols = nullptr);
   MemoryPlan* Add(std::unique_ptr<MemoryPlan> plan);
 
  private:

@@ -53,15 +53,21 @@ struct ViewDesc {
 
 enum class InstrKind : uint8_t { kLaunch, kNative, kDevice, kIf, kLoop };
 
+// One way a launch runs on the GPU.
+struct DeviceForm {
+  const fb::CudaKernel* cuda = nullptr;
+  uint32_t function = 0;             // DeviceModel::function
+  std::array<uint32_t, 3> blocks{};  // slots
+};
+
 struct InstrDesc {
   InstrKind kind = InstrKind::kLaunch;
   bool counts_any = false;
   const kernels::CpuKernel* kernel = nullptr;  // kLaunch
   const kernels::Config* config = nullptr;
   cpu::NativeEntry entry = nullptr;             // kNative
-  const fb::CudaKernel* cuda = nullptr;         // kDevice
-  int32_t device_kernel = -1;                   // kDevice: index into Program.kernels
-  std::array<uint32_t, 3> blocks{};             // kDevice: slots
+  std::vector<DeviceForm> forms;                // kDevice: for few rows first; the last is for any number
+  int32_t rows = -1;                            // kDevice, of several forms: slot
   int32_t workspace = -1;                       // kDevice: slot, bytes
   uint32_t grid = 0;                            // slot
   uint32_t ins = 0, outs = 0, end = 0;          // views [ins, outs) and [outs, end)

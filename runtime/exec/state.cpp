@@ -30,7 +30,16 @@ int64_t StateBuffer::Layout(int64_t capacity) {
   return elements > (int64_t{1} << 56) ? elements : ByteSize(desc_.dtype, elements);
 }
 
-absl::Status StateBuffer::Reserve(const std::array<int64_t, kernels::kMaxRank>& sizes, int64_t positions) {
+StateBuffer::Rows StateBuffer::layout() const {
+  Rows layout{.rows = 1, .position = ByteSize(desc_.dtype, strides_[desc_.axis])};
+  layout.pitch = layout.position * capacity_;
+  for (int d = 0; d < desc_.axis; ++d) {
+    layout.rows *= shape_.sizes[d];
+  }
+  return layout;
+}
+
+absl::Status StateBuffer::Reserve(const std::array<int64_t, kernels::kMaxRank>& sizes, int64_t positions, bool keep) {
   const bool same = shape_.shaped && SameSizes(sizes);
   if (same && positions <= capacity_) {
     return absl::OkStatus();
@@ -46,12 +55,13 @@ absl::Status StateBuffer::Reserve(const std::array<int64_t, kernels::kMaxRank>& 
   const int64_t bytes = Layout(capacity);
   capacity_ = capacity;
   Block grown = Block::Like(block_);
-  if (absl::Status status = shape_.length == 0 ? block_.Reserve(bytes) : grown.Reserve(bytes); !status.ok()) {
+  keep = keep && shape_.length > 0;
+  if (absl::Status status = keep ? grown.Reserve(bytes) : block_.Reserve(bytes); !status.ok()) {
     Reset();
     capacity_ = 0;
     return status;
   }
-  if (shape_.length == 0) {
+  if (!keep) {
     return absl::OkStatus();
   }
   std::swap(block_, grown);

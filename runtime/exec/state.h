@@ -20,8 +20,9 @@ class StateBuffer {
   StateBuffer(const StateDesc& desc, Counters* counters) : desc_(desc), block_(counters) {}
 
   // Room for `positions` along the axis, with the other dimensions of `sizes` (its entry at the axis is not read).
-  // Keeps what it holds; rounds the capacity up.  kFailedPrecondition when it holds positions of other sizes.
-  absl::Status Reserve(const std::array<int64_t, kernels::kMaxRank>& sizes, int64_t positions);
+  // Keeps what it holds, unless told that its bytes are elsewhere; rounds the capacity up.  kFailedPrecondition when it
+  // holds positions of other sizes.
+  absl::Status Reserve(const std::array<int64_t, kernels::kMaxRank>& sizes, int64_t positions, bool keep = true);
 
   // Takes a dense past from the caller, whatever was held before, and makes room for `positions`.
   absl::Status CopyIn(const kernels::Tensor& past, int64_t positions);
@@ -35,6 +36,11 @@ class StateBuffer {
   int64_t capacity() const { return capacity_; }
   int64_t bytes() const { return block_.bytes(); }
   uint8_t* data() const { return block_.data(); }
+  // How the bytes lie: `rows` runs of one position's bytes after the other, `pitch` bytes apart.
+  struct Rows {
+    int64_t rows = 0, pitch = 0, position = 0;
+  };
+  Rows layout() const;
   // Elements from one index of dimension d to the next.
   int64_t stride(int d) const { return strides_[d]; }
   // Forgets everything but the memory.

@@ -229,6 +229,61 @@ TEST(GemmCuda, RowsMayVaryBelowTheirBound) {
   }
 }
 
+// ---- Plans for few rows.
+
+// Where rows are unknown there is a plan for each range of them: limits ascend, and at every number of rows the first
+// one whose limit is no less takes at most a little longer than the best plan for just that number.
+TEST(GemmCuda, UnknownRowsGetAPlanForEachRange) {
+  const CudaQuery query = LinearQuery(Varying(-1), 4096, 14336);
+  const absl::StatusOr<CudaChoice> choice = ChooseCuda(query, Hopper());
+  ASSERT_TRUE(choice.ok()) << choice.status();
+  EXPECT_EQ(choice->kernel.rows, "x0_0 * x0_1");
+  ASSERT_EQ(choice->smaller.size(), choice->kernel.smaller.size());
+  ASSERT_FALSE(choice->smaller.empty());
+  int64_t limit = 0;
+  for (size_t i = 0; i < choice->smaller.size(); ++i) {
+    EXPECT_GT(choice->smaller[i].limit, limit);
+    limit = choice->smaller[i].limit;
+    EXPECT_EQ(choice->kernel.smaller[i].limit, limit);
+    EXPECT_TRUE(choice->kernel.smaller[i].smaller.empty());
+    EXPECT_NE(choice->kernel.smaller[i].text, choice->kernel.text);
+    CudaQuery few = query;
+    few.rows_max = limit;
+    std::string why;
+    double best = 1e30;
+    for (const CudaPlan& plan : FindCudaFamily("linear")->plans(few, Hopper(), why)) {
+      best = std::min(best, plan.us);
+    }
+    EXPECT_EQ(choice->smaller[i].plan.us, best) << limit;
+  }
+  // One row streams the weight; a prompt does not.
+  EXPECT_EQ(FromPlanNumbers<GemmHow>(choice->smaller.front().plan.numbers).form, kStream);
+  EXPECT_EQ(FromPlanNumbers<GemmHow>(choice->plan.numbers).form, kTiles);
+}
+
+// Rows that are known need one plan, and families without `rows` have no other.
+TEST(GemmCuda, KnownRowsGetOnePlan) {
+  const absl::StatusOr<CudaChoice> choice = ChooseCuda(LinearQuery(Fixed(8), 4096, 4096), Hopper());
+  ASSERT_TRUE(choice.ok()) << choice.status();
+  EXPECT_TRUE(choice->smaller.empty());
+  EXPECT_TRUE(choice->kernel.rows.empty());
+}
+
+// Rows of x beyond the tensor are slow to fill: a tile that is meant for few loads no more than those.
+TEST(GemmCuda, BoxesAreNoTallerThanTheRowsMeant) {
+  CudaQuery query = LinearQuery(Varying(-1), 28672, 4096);
+  for (const auto& [rows, box] : {std::pair(1, 1), {3, 4}, {16, 16}, {33, 40}, {100, 128}, {1000, 128}}) {
+    query.rows_max = rows;
+    std::string why;
+    for (const CudaPlan& plan : FindCudaFamily("linear")->plans(query, Hopper(), why)) {
+      const GemmHow how = FromPlanNumbers<GemmHow>(plan.numbers);
+      if (how.form != kAny) {
+        EXPECT_EQ(how.box, box) << plan.name;
+      }
+    }
+  }
+}
+
 // The text depends on the form, not on n and k: layers of different sizes share an image.
 TEST(GemmCuda, EqualPlansOfDifferentSizesAreOneText) {
   const CudaFamily& family = *FindCudaFamily("linear");

@@ -89,13 +89,78 @@ TEST(Device, PlansHoldTheBoundAndItsWorkspace) {
   const exec::FunctionDesc& main = (*program)->main();
   const auto plan = exec::MakePlan(**program, main, 0, sizes, 1);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ((*plan)->bound[main.instrs[0].blocks[0]], 4);  // of 1024, what 1000 is rounded up to
+  EXPECT_EQ((*plan)->bound[main.instrs[0].forms[0].blocks[0]], 4);  // of 1024, what 1000 is rounded up to
   EXPECT_EQ((*plan)->device_workspace, 16 * 1024);
   // A grid that grows is not covered.
   ASSERT_TRUE(sizes.BindByName({{"n", 1024}}).ok());
   EXPECT_TRUE((*plan)->Covers(main.stages[0], sizes.slots()));
   ASSERT_TRUE(sizes.BindByName({{"n", 1025}}).ok());
   EXPECT_FALSE((*plan)->Covers(main.stages[0], sizes.slots()));
+}
+
+// A kernel with a form for at most 8 rows and one for any number.
+std::vector<uint8_t> TwoForms(std::vector<int64_t> limits, std::vector<std::string> blocks, bool rows) {
+  ArtifactBuilder b;
+  FunctionBuilder& main = b.Function("main");
+  const int x = main.Input("x", DType::kF32, {"n"});
+  const int y = main.Output("y", DType::kF32, {"n"});
+  const int gpu = CudaKernel(b, "many", kUnary);
+  fb::CudaKernelT& many = *b.program.kernels[gpu]->cuda;
+  for (int64_t limit : limits) {
+    many.smaller.push_back(std::make_unique<fb::CudaKernelT>(many));
+    many.smaller.back()->smaller.clear();
+    many.smaller.back()->entry = "few";
+    many.smaller.back()->limit = limit;
+  }
+  fb::InstrT& instr = main.Launch(gpu, Views(main.View(x, {"n"})), Views(main.View(y, {"n"})));
+  instr.blocks = b.Slots(std::move(blocks));
+  instr.rows = rows ? static_cast<int32_t>(b.Slot("n")) : -1;
+  return b.Finish({{"sm_90a", {1, 2, 3}}});
+}
+
+// The table has the form for any number first, an instruction has it last: a search by limit ends there.
+TEST(Device, FormsForFewRowsComeFirst) {
+  const auto program = Decode(TwoForms({8}, {"n", "1", "1", "2", "1", "1"}, true));
+  ASSERT_TRUE(program.ok()) << program.status();
+  const exec::InstrDesc& instr = (*program)->main().instrs[0];
+  ASSERT_EQ(instr.forms.size(), 2u);
+  EXPECT_EQ(instr.forms[0].cuda->limit(), 8);
+  EXPECT_EQ(instr.forms[1].cuda->limit(), -1);
+  EXPECT_NE(instr.forms[0].function, instr.forms[1].function);
+  EXPECT_EQ((*program)->SlotText(instr.forms[0].blocks[0]), "2");
+  EXPECT_EQ((*program)->SlotText(instr.forms[1].blocks[0]), "n");
+  EXPECT_EQ((*program)->SlotText(static_cast<uint32_t>(instr.rows)), "n");
+}
+
+TEST(Device, WrongFormsAreRefused) {
+  const auto refusal = [](const std::vector<uint8_t>& file) { return std::string(Decode(file).status().message()); };
+  EXPECT_THAT(refusal(TwoForms({8, 8}, {"1", "1", "1", "1", "1", "1", "1", "1", "1"}, true)), HasSubstr("limits"));
+  EXPECT_THAT(refusal(TwoForms({-1}, {"1", "1", "1", "1", "1", "1"}, true)), HasSubstr("limits"));
+  EXPECT_THAT(refusal(TwoForms({8}, {"1", "1", "1"}, true)), HasSubstr("three slots"));
+  EXPECT_THAT(refusal(TwoForms({8}, {"1", "1", "1", "1", "1", "1"}, false)), HasSubstr("slot of rows"));
+}
+
+// A step of a decoder does not run on the plan of the prompt before it, though that covers it.
+TEST(Device, APlanForTheGpuServesItsOwnBoundsOnly) {
+  const auto program = Decode(Mixed());
+  ASSERT_TRUE(program.ok()) << program.status();
+  const exec::FunctionDesc& main = (*program)->main();
+  exec::Sizes sizes(**program);
+  ASSERT_TRUE(sizes.BindByName({{"n", 1000}}).ok());
+  exec::PlanCache cache;
+  auto plan = exec::MakePlan(**program, main, 0, sizes, 1);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const exec::MemoryPlan* prompt = cache.Add(*std::move(plan));
+  const auto find = [&](int64_t n) {
+    EXPECT_TRUE(sizes.BindByName({{"n", n}}).ok());
+    const auto bounds = exec::BoundsOf(**program, main, 0, sizes);
+    EXPECT_TRUE(bounds.ok()) << bounds.status();
+    return cache.Find(main.stages[0], sizes.slots(), &*bounds);
+  };
+  EXPECT_EQ(find(1), nullptr);
+  EXPECT_EQ(find(1000), prompt);
+  EXPECT_EQ(find(1024), prompt);
+  EXPECT_EQ(cache.Find(main.stages[0], sizes.slots()), prompt);
 }
 
 TEST(Device, WrongTablesAreRefused) {

@@ -3,6 +3,7 @@
 #define SLUICE_TOOLS_SLUICE_DUMP_DUMP_H_
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "runtime/artifact/artifact.h"
@@ -37,7 +38,9 @@ class Dump {
   std::string AssumptionText(const exec::AssumptionDesc& assumption) const;
   std::string InstrName(const fb::Instr& instr) const;
   void Ports(const flatbuffers::Vector<flatbuffers::Offset<fb::Port>>* ports, const char* kind, JsonWriter* json) const;
-  cuda::CubinFacts FactsOf(const fb::Kernel& kernel) const;
+  cuda::CubinFacts FactsOf(const fb::CudaKernel* kernel) const;
+  void Kernel(const fb::Kernel& kernel, const fb::CudaKernel* form, int64_t uses, const std::set<std::string>& nodes,
+              JsonWriter* json) const;
   absl::Status VerifyPlans(const exec::Program& program) const;
 
   exec::Program program_;

@@ -12,15 +12,15 @@ namespace sluice::tools {
 using artifact::List;
 
 // Of its image; the shared memory is that of the image and of the launch.  Zeros for a kernel on the CPU.
-cuda::CubinFacts Dump::FactsOf(const fb::Kernel& kernel) const {
-  if (kernel.cuda() == nullptr) {
+cuda::CubinFacts Dump::FactsOf(const fb::CudaKernel* kernel) const {
+  if (kernel == nullptr) {
     return {};
   }
-  const fb::Library& library = *fb().libraries()->Get(kernel.cuda()->library());
+  const fb::Library& library = *fb().libraries()->Get(kernel->library());
   const absl::StatusOr<cuda::CubinFacts> read =
-      cuda::ReadCubin(program_.artifact->ChunkBytes(*library.chunk()), kernel.cuda()->entry()->str());
+      cuda::ReadCubin(program_.artifact->ChunkBytes(*library.chunk()), kernel->entry()->str());
   cuda::CubinFacts facts = read.ok() ? *read : cuda::CubinFacts();
-  facts.shared_bytes += kernel.cuda()->shared();
+  facts.shared_bytes += kernel->shared();
   return facts;
 }
 
@@ -40,32 +40,50 @@ void Dump::Kernels(JsonWriter* json) const {
   }
   for (int k = 0; k < List(fb().kernels()).size(); ++k) {
     const fb::Kernel& kernel = *fb().kernels()->Get(k);
-    const std::string family = kernel.library() ? kernel.name()->str() : "generated";
-    const cuda::CubinFacts facts = FactsOf(kernel);
-    if (json == nullptr) {
-      std::printf("%s (%s), %lld launches", kernel.name()->c_str(), kernel.library() ? "library" : "generated",
-                  static_cast<long long>(uses[k]));
-      if (kernel.cuda() != nullptr) {
-        std::printf(", GPU: %lld registers, %lld bytes local, %lld bytes shared",
-                    static_cast<long long>(facts.registers), static_cast<long long>(facts.local_bytes),
-                    static_cast<long long>(facts.shared_bytes));
+    const std::set<std::string>& where = nodes[k];
+    Kernel(kernel, kernel.cuda(), uses[k], where, json);
+    if (kernel.cuda() != nullptr) {
+      for (const fb::CudaKernel* few : List(kernel.cuda()->smaller())) {
+        Kernel(kernel, few, uses[k], where, json);
       }
-      for (const std::string& node : nodes[k]) {
-        std::printf("  %s", node.c_str());
-      }
-      std::printf("\n");
-      continue;
     }
-    // Registers and shared memory are figures of GPU kernels; a CPU kernel has none.
-    json->BeginObject().Field("name", kernel.name()->str()).Field("family", family);
-    json->Field("registers", facts.registers).Field("local_bytes", facts.local_bytes);
-    json->Field("shared_bytes", facts.shared_bytes).Field("launches", uses[k]);
-    json->Field("device", kernel.cuda() != nullptr ? "gpu" : "cpu");
-    json->Field("nodes", std::vector<std::string>(nodes[k].begin(), nodes[k].end())).EndObject();
   }
   if (json != nullptr) {
     json->EndArray();
   }
+}
+
+// A row: a kernel on the CPU (`form` null) or one of its forms on the GPU.
+void Dump::Kernel(const fb::Kernel& kernel, const fb::CudaKernel* form, int64_t uses,
+                  const std::set<std::string>& nodes, JsonWriter* json) const {
+  const cuda::CubinFacts facts = FactsOf(form);
+  const int64_t limit = form == nullptr ? -1 : form->limit();
+  if (json == nullptr) {
+    std::printf("%s (%s), %lld launches", kernel.name()->c_str(), kernel.library() ? "library" : "generated",
+                static_cast<long long>(uses));
+    if (limit >= 0) {
+      std::printf(", up to %lld rows", static_cast<long long>(limit));
+    }
+    if (form != nullptr) {
+      std::printf(", GPU: %lld registers, %lld bytes local, %lld bytes shared", static_cast<long long>(facts.registers),
+                  static_cast<long long>(facts.local_bytes), static_cast<long long>(facts.shared_bytes));
+    }
+    for (const std::string& node : nodes) {
+      std::printf("  %s", node.c_str());
+    }
+    std::printf("\n");
+    return;
+  }
+  // Registers and shared memory are figures of GPU kernels; a CPU kernel has none.
+  json->BeginObject().Field("name", kernel.name()->str());
+  json->Field("family", kernel.library() ? kernel.name()->str() : "generated");
+  json->Field("registers", facts.registers).Field("local_bytes", facts.local_bytes);
+  json->Field("shared_bytes", facts.shared_bytes).Field("launches", uses);
+  json->Field("device", form != nullptr ? "gpu" : "cpu");
+  if (limit >= 0) {
+    json->Field("rows", limit);
+  }
+  json->Field("nodes", std::vector<std::string>(nodes.begin(), nodes.end())).EndObject();
 }
 
 void Dump::States(JsonWriter* json) const {
