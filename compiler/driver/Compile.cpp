@@ -124,6 +124,13 @@ absl::Status Compilation::ChoosePhases() {
   if (target_ == nullptr) {
     return UsageError("--target: " + options_.target + ": no such target (" + TargetNames() + ")");
   }
+  if (const std::string& type = options_.dtype;
+      !type.empty() && type != "f16" && type != "bf16" && type != "tf32" && type != "f32") {
+    return UsageError("--dtype: '" + type + "' (f16, bf16, tf32 or f32)");
+  }
+  if (!options_.dtype.empty() && (from_ > Phase::kPrecision || to_ < Phase::kPrecision)) {
+    return UsageError("--dtype: phase precision, which converts, does not run");
+  }
   if (!options_.kernels.empty() && target_->gpu == nullptr) {
     return UsageError("--kernel: target cpu compiles no kernel source (it is for cuda targets)");
   }

@@ -24,6 +24,7 @@ struct CompileOptions {
   std::string model;   // FILE.onnx, or FILE.mlir: the text that phase `from` takes
   std::string output;  // where the artifact goes; empty: into CompileResult::artifact
   std::string target = "cpu";
+  std::string dtype;              // f16, bf16, tf32 or f32; empty: the model's own types
   std::string from;               // first phase; empty: import, or raise for an .mlir file
   std::string to;                 // last phase; empty: codegen
   std::string emit;               // IR after the last phase before codegen (or `to`) goes there; "-": CompileResult::ir

@@ -62,7 +62,7 @@ void AddPhase(Phase phase, mlir::OpPassManager& pm, const CompileOptions& option
     case Phase::kRaise:
       return mlir::sluice::raise::buildRaisePipeline(pm);
     case Phase::kPrecision:
-      return mlir::sluice::precision::buildPrecisionPipeline(pm);
+      return mlir::sluice::precision::buildPrecisionPipeline(pm, {.dtype = options.dtype});
     case Phase::kSparsify:
       return mlir::sluice::sparsify::buildSparsifyPipeline(pm);
     case Phase::kShard:

@@ -32,8 +32,9 @@ SL_DEVICE T* matrix_of(const View<T, R>& view, int batch) {
   return data;
 }
 
-template <int kRows_, int kCols_>
+template <int kRows_, int kCols_, bool kTf32_>  // kTf32: f32 is not split, products keep 10 bits
 struct AnyPlan {
+  static constexpr bool kTf32 = kTf32_;
   static constexpr int kRows = kRows_, kCols = kCols_;
   static constexpr int kDepth = kRows <= 16 ? 64 : kRows <= 64 ? 32 : 16;
   static constexpr int kWarpsDown = kRows <= 16 ? 1 : 2, kWarpsAcross = kRows <= 16 ? 4 : kCols / 32;
@@ -104,7 +105,7 @@ SL_DEVICE void multiply_block(float (&sums)[P::kDown][P::kAcross][4], const floa
 template <class P, class A, class B, class Out, class Epilogue>
 SL_DEVICE void gemm_any(A a, B b, Out* out, int tile_row, int tile_col, int batch, const GemmSizes& sizes,
                         const Epilogue& epilogue) {
-  constexpr bool kSplit = sizeof(typename A::Element) > 2 || sizeof(typename B::Element) > 2;
+  constexpr bool kSplit = !P::kTf32 && (sizeof(typename A::Element) > 2 || sizeof(typename B::Element) > 2);
   __shared__ float shared_a[2][P::kRows][P::kPitch], shared_b[2][P::kCols][P::kPitch];
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const int row0 = warp / P::kWarpsAcross * P::kDown * 16, col0 = warp % P::kWarpsAcross * P::kAcross * 8;

@@ -176,7 +176,7 @@ void AddAny(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
   for (const auto& [rows, cols] : kAnyTiles) {
     GemmHow how{.form = GemmForm::kAny, .rows = rows, .cols = cols};
     how.ctas = CeilDiv(what.m, rows) * CeilDiv(what.n, cols) * what.batch;
-    const double products = what.in == DType::kF32 || what.weight == DType::kF32 ? 3 : 1;
+    const double products = what.tf32 ? 1 : what.in == DType::kF32 || what.weight == DType::kF32 ? 3 : 1;
     // Each clk an SM does 512 multiply-adds of tf32 by mma.sync, half of that in practice; small tiles wait for memory.
     const double per_tile = rows * cols * static_cast<double>(what.k) * products / 256 + what.k * 40.0;
     const int64_t waves = CeilDiv(std::max<int64_t>(1, how.ctas), gpu.sms * (rows < 128 ? 2 : 1));

@@ -209,7 +209,8 @@ void EmitAny(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how,
       "  const int batch = blockIdx.x / tiles, tile = blockIdx.x %% tiles;\n"
       "  sl::gemm_any<Plan>(%s, %s, y.data, tile %% rows, tile / rows, batch, sizes, %s);\n",
       texts.sizes, MatrixText(x, "x", false), MatrixText(w, "w", roles.what.weight_by_width), f.epilogue);
-  const std::string plan = absl::StrFormat("using Plan = sl::AnyPlan<%d, %d>;\n", how.rows, how.cols);
+  const std::string plan =
+      absl::StrFormat("using Plan = sl::AnyPlan<%d, %d, %d>;\n", how.rows, how.cols, roles.what.tf32);
   f.Finish(Include("gemm_any") + query.epilogue + plan, "Plan::kThreads, Plan::kBlocks", body);
 }
 

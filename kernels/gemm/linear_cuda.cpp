@@ -26,6 +26,7 @@ GemmRoles Roles(const CudaQuery& query) {
   what.m_max = query.rows_max >= 0 ? query.rows_max : what.m_max;
   what.dense_constant = w.dims[0].constant() && w.dims[1].constant() && x.rank() > 1;
   what.read_only_weight = w.weight;
+  what.tf32 = query.attrs.Int("tf32", 0).value_or(0) != 0;
   return roles;
 }
 

@@ -22,6 +22,10 @@ void addConfig(MLIRContext* context, NamedAttribute attr, SmallVector<NamedAttri
     config.push_back(b.getNamedAttr("empty_rows", b.getStringAttr(nn::stringifyEmptyRows(rows))));
     return;
   }
+  if (auto type = dyn_cast<TypeAttr>(attr.getValue()); type && isa<FloatTF32Type>(type.getValue())) {
+    config.push_back(b.getNamedAttr("tf32", b.getI64IntegerAttr(1)));
+    return;
+  }
   if (isa<TypeAttr, ArrayAttr, DenseI32ArrayAttr>(attr.getValue())) {
     return;
   }

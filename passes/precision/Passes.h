@@ -13,7 +13,10 @@ namespace mlir::sluice::precision {
 #include "passes/precision/Passes.h.inc"
 
 // The phase: passes/precision/Pipeline.cpp.
-void buildPrecisionPipeline(OpPassManager& pm);
+struct PrecisionOptions {
+  std::string dtype;  // of sluice-convert-precision
+};
+void buildPrecisionPipeline(OpPassManager& pm, const PrecisionOptions& options = {});
 
 }  // namespace mlir::sluice::precision
 

@@ -4,7 +4,8 @@
 
 namespace mlir::sluice::precision {
 
-void buildPrecisionPipeline(OpPassManager& pm) {
+void buildPrecisionPipeline(OpPassManager& pm, const PrecisionOptions& options) {
+  pm.addPass(createConvertPrecisionPass({.dtype = options.dtype}));
   pm.addPass(createAssignPrecisionPass());
   pm.addPass(createVerifyPrecisionPass());
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/base/file.h"
+#include "runtime/base/half.h"
 #include "runtime/base/npy.h"
 
 namespace sluice::tools {
@@ -161,6 +162,30 @@ absl::StatusOr<HostTensor> Parse(std::span<const uint8_t> bytes, const std::stri
 }
 
 }  // namespace
+
+HostTensor HostTensor::As(DType to) const {
+  const auto converts = [](DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; };
+  if (to == dtype || !converts(to) || !converts(dtype)) {
+    return *this;
+  }
+  const auto n = static_cast<int64_t>(data.size()) * 8 / BitWidth(dtype);
+  std::vector<float> values(static_cast<size_t>(n));
+  if (dtype == DType::kF32) {
+    std::memcpy(values.data(), data.data(), data.size());
+  } else {
+    const auto* from = reinterpret_cast<const uint16_t*>(data.data());
+    dtype == DType::kF16 ? F16ToF32(from, values.data(), n) : BF16ToF32(from, values.data(), n);
+  }
+  HostTensor result{.name = name, .dtype = to, .sizes = sizes};
+  result.data.resize(static_cast<size_t>(ByteSize(to, n)));
+  if (to == DType::kF32) {
+    std::memcpy(result.data.data(), values.data(), result.data.size());
+  } else {
+    auto* out = reinterpret_cast<uint16_t*>(result.data.data());
+    to == DType::kF16 ? F32ToF16(values.data(), out, n) : F32ToBF16(values.data(), out, n);
+  }
+  return result;
+}
 
 absl::StatusOr<kernels::Tensor> HostTensor::View() const {
   if (sizes.size() > kernels::kMaxRank) {

@@ -25,6 +25,8 @@ struct HostTensor {
 
   // A view of the data; valid as long as this object stays where it is.  kInvalidArgument for more than 8 dimensions.
   absl::StatusOr<kernels::Tensor> View() const;
+  // Rounded to another float type; itself unless both are f32, f16 or bf16.
+  HostTensor As(DType to) const;
 };
 
 // By the file's ending.  Errors begin with the path: kNotFound, kInvalidArgument (not a tensor, a type no tensor has,

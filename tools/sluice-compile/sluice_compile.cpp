@@ -108,6 +108,7 @@ int Main(int argc, char** argv) {
   flags.String(&c.target, 0, "target", "T", "cpu or cuda-sm90a");
   flags.String(&options.dims, 0, "dims", "NAME=MIN..MAX,…", "bounds of dynamic dimensions; without them any size runs");
   flags.String(&options.buckets, 0, "buckets", "NAME=EDGE,EDGE,…", "sizes to plan memory for");
+  flags.String(&c.dtype, 0, "dtype", "T", "f16, bf16, tf32 or f32 instead of the model's own types");
   flags.Switch(&c.strip_weights, 0, "strip-weights", "leave weights out; the runtime binds them");
   flags.Switch(&c.int8_activations, 0, "int8-activations",
                "round activations to int8 where the graph's accuracy_level allows it, as ONNX Runtime does; without it "

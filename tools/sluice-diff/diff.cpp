@@ -117,7 +117,7 @@ absl::Status Differ::RunPhases(mlir::ModuleOp module, Phase from, Phase to) {
     options_.on_phase(compiler::PhaseName(phase));
     compiler::ErrorCollector errors(&context_);
     mlir::PassManager pm(&context_);
-    compiler::AddPhase(phase, pm, {});
+    compiler::AddPhase(phase, pm, {.dtype = options_.dtype});
     if (mlir::failed(pm.run(module))) {
       return errors.Status(options_.model + ": phase " + compiler::PhaseName(phase) + " failed without saying why");
     }

@@ -121,6 +121,7 @@ int Main(int argc, char** argv) {
   Flags flags(kTool, "MODEL.onnx [flags]", "sluice-diff model.onnx --test-data test_data_set_0");
   flags.Positional(&options.model, "MODEL.onnx", "the model");
   flags.String(&options.target, 0, "target", "T", "the target that is held against the reference");
+  flags.String(&options.dtype, 0, "dtype", "T", "f16, bf16, tf32 or f32, as sluice-compile takes it");
   flags.String(&options.test_data, 0, "test-data", "DIR",
                "inputs (input_K.pb) and expected outputs; otherwise random inputs");
   flags.String(&dims, 0, "dims", "batch=2,seq=7", "sizes of random inputs (others: 3)");

@@ -45,14 +45,15 @@ absl::StatusOr<bool> RunSet(const RunOptions& options, exec::Context& context, c
   if (!std::filesystem::is_directory(dir)) {
     return absl::NotFoundError(dir + ": no such folder of test data");
   }
-  ASSIGN_OR_RETURN(const std::vector<HostTensor> files, ReadSeries(dir, "input"));
-  ASSIGN_OR_RETURN(const std::vector<HostTensor> expected, ReadSeries(dir, "output"));
+  ASSIGN_OR_RETURN(std::vector<HostTensor> files, ReadSeries(dir, "input"));
+  ASSIGN_OR_RETURN(std::vector<HostTensor> expected, ReadSeries(dir, "output"));
   if (expected.empty()) {
     return absl::NotFoundError(dir + "/output_0.pb: no such file (test data are input_K.pb and output_K.pb)");
   }
   std::vector<Tensor> inputs(model.inputs().size());
   for (size_t i = 0; i < files.size(); ++i) {
     ASSIGN_OR_RETURN(const int port, PortOf(files[i], i, model.inputs(), dir, "input"));
+    files[i] = files[i].As(model.inputs()[port].dtype);  // caches of an artifact compiled with --dtype
     ASSIGN_OR_RETURN(inputs[port], files[i].View());
   }
   std::vector<exec::RunOutput> outputs(model.outputs().size());
@@ -62,6 +63,7 @@ absl::StatusOr<bool> RunSet(const RunOptions& options, exec::Context& context, c
   bool all_ok = true;
   for (size_t i = 0; i < expected.size(); ++i) {
     ASSIGN_OR_RETURN(const int port, PortOf(expected[i], i, model.outputs(), dir, "output"));
+    expected[i] = expected[i].As(model.outputs()[port].dtype);
     ASSIGN_OR_RETURN(const Tensor want, expected[i].View());
     const Difference d = Compare(outputs[port].tensor, want, options.tolerance);
     all_ok = all_ok && d.ok;
