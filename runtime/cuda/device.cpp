@@ -142,6 +142,22 @@ absl::Status Stream::CopyWithin(CUdeviceptr to, CUdeviceptr from, int64_t bytes)
                                  "cuMemcpyDtoDAsync");
 }
 
+absl::Status Stream::CopyRowsOut(void* to, Rows from, int64_t width, int64_t rows) const {
+  if (width == 0 || rows == 0) {
+    return absl::OkStatus();
+  }
+  CUmemcpy2D copy = {};
+  copy.from_kind = kMemoryDevice;
+  copy.from = from.at;
+  copy.from_pitch = static_cast<size_t>(from.pitch);
+  copy.to_kind = kMemoryHost;
+  copy.to_host = to;
+  copy.to_pitch = copy.width = static_cast<size_t>(width);
+  copy.height = static_cast<size_t>(rows);
+  const Driver& cuda = device_->driver();
+  return cuda.Check(cuda.cuMemcpy2DAsync_v2(&copy, stream_), "cuMemcpy2DAsync");
+}
+
 absl::Status Stream::CopyRows(Rows to, Rows from, int64_t width, int64_t rows) const {
   if (width == 0 || rows == 0) {
     return absl::OkStatus();

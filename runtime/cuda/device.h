@@ -78,6 +78,7 @@ class Stream {
     CUdeviceptr at;
     int64_t pitch;
   };
+  absl::Status CopyRowsOut(void* to, Rows from, int64_t width, int64_t rows) const;  // dense there
   absl::Status CopyRows(Rows to, Rows from, int64_t width, int64_t rows) const;
   absl::Status Zero(CUdeviceptr at, int64_t bytes) const;
   // Waits; reports what any call before it did wrong on the device.

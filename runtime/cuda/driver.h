@@ -84,7 +84,7 @@ struct CUmemcpy2D {  // CUDA_MEMCPY2D_v2
   size_t to_pitch;
   size_t width, height;
 };
-inline constexpr unsigned kMemoryDevice = 2;  // CU_MEMORYTYPE_DEVICE
+inline constexpr unsigned kMemoryHost = 1, kMemoryDevice = 2;  // CU_MEMORYTYPE_*
 
 struct CUgraphEdgeData {
   unsigned char from_port, to_port, type, reserved[5];

@@ -196,6 +196,7 @@ absl::Status Context::BringToHost(std::span<const uint8_t> on_device) {
 
 absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunOutput> outputs,
                                   std::span<const uint8_t> on_device) {
+  const int64_t begin = engine_.device != nullptr ? NowNs() : 0;
   RETURN_IF_ERROR(CheckInputs(inputs, true));
   if (!on_device.empty() && on_device.size() != inputs.size()) {
     return absl::InvalidArgumentError(
@@ -224,6 +225,7 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
     queued = queued && (outputs[i].on_device || !outputs[i].wanted);
   }
   RETURN_IF_ERROR(engine_.frames[0]->Run(inputs, given_, on_device));
+  engine_.counters.queue_ns += engine_.device != nullptr ? NowNs() - begin : 0;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].wanted) {
       RETURN_IF_ERROR(outputs[i].on_device ? GiveOnDevice(i, outputs[i]) : TakeOutput(i, outputs[i]));
@@ -241,7 +243,14 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
 
 // Results of kind Output are where they belong; all others are copied to the caller or kept.
 absl::Status Context::TakeOutput(size_t index, RunOutput& output) {
-  RETURN_IF_ERROR(output.last ? engine_.frames[0]->LastToHost(index) : engine_.frames[0]->ToHost(index));
+  if (output.last && output.data == nullptr) {
+    output.tensor = engine_.frames[0]->Output(index);
+    ASSIGN_OR_RETURN(const bool taken, engine_.frames[0]->LastToHost(index, output.tensor));
+    if (taken) {
+      return absl::OkStatus();
+    }
+  }
+  RETURN_IF_ERROR(engine_.frames[0]->ToHost(index));
   const PortDesc& port = model_->outputs()[index];
   output.tensor = engine_.frames[0]->Output(index);
   const FunctionDesc& main = model_->program().main();

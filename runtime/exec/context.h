@@ -29,7 +29,7 @@ struct RunOutput {
   void* data = nullptr;  // the caller's memory of `bytes`; null: the context keeps the result
   int64_t bytes = 0;
   bool on_device = false;  // `data` is memory of the model's GPU
-  bool last = false;       // only the last position of dimension 1 is wanted: from a GPU nothing else is copied
+  bool last = false;       // only the last position of dimension 1 is wanted; a GPU may then give that alone
   kernels::Tensor tensor;  // the result, when wanted: dense, with its real sizes
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "runtime/exec/engine.h"
 #include "runtime/exec/frame.h"
@@ -63,6 +64,7 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
       foreign_(function.buffers.size(), 0),
       addresses_(function.buffers.size(), 0),
       staged_(device_.model.device()),
+      last_(device_.model.device()),
       block_(device_.model.device()),
       graphs_(function.segments.size()) {
   for (size_t s = 0; s < function.stages.size(); ++s) {
@@ -208,22 +210,29 @@ absl::Status DeviceFrame::CopyTo(CUdeviceptr to, int32_t index, int64_t offset, 
   return device_.stream.CopyIn(to, roots_[b].data + offset, bytes);
 }
 
-absl::Status DeviceFrame::LastToHost(int32_t index, const kernels::Tensor& output) {
+absl::StatusOr<bool> DeviceFrame::LastToHost(int32_t index, kernels::Tensor& output) {
   const uint32_t b = static_cast<uint32_t>(index);
   const Held where = held(b);
-  const BufferKind kind = function_.buffers[b].kind;
-  if (kind == BufferKind::kState || output.rank < 2 || where.host || !where.device || output.elements() == 0) {
-    return ToHost(index);
+  if (function_.buffers[b].kind != BufferKind::kOutput || output.rank < 2 || where.host || !where.device ||
+      output.elements() == 0) {
+    return false;
   }
-  const int64_t sequence = ByteSize(output.dtype, output.strides[0]),
-                position = ByteSize(output.dtype, output.strides[1]);
-  const int64_t begin = output.as<uint8_t>() - roots_[b].data;
-  for (int64_t i = 0; i < output.size(0); ++i) {
-    const int64_t at = begin + (i + 1) * sequence - position;
-    RETURN_IF_ERROR(
-        device_.stream.CopyOut(roots_[b].data + at, addresses_[b] + static_cast<CUdeviceptr>(at), position));
+  const int64_t sequence = ByteSize(output.dtype, output.strides[0]);
+  const int64_t position = ByteSize(output.dtype, output.strides[1]);
+  // Pitches have 32 bits: a long prompt's sequences go one by one.
+  const bool together = sequence <= std::numeric_limits<int32_t>::max();
+  const int64_t batch = output.size(0), begin = output.as<uint8_t>() - roots_[b].data + sequence - position;
+  RETURN_IF_ERROR(last_.Reserve(batch * position));
+  for (int64_t i = 0; i < batch; i += together ? batch : 1) {
+    const CUdeviceptr from = addresses_[b] + static_cast<CUdeviceptr>(begin + i * sequence);
+    RETURN_IF_ERROR(device_.stream.CopyRowsOut(last_.data() + i * position, {from, together ? sequence : position},
+                                               position, together ? batch : 1));
   }
-  return device_.stream.Synchronize();
+  output.sizes[1] = 1;
+  output.strides[0] = output.strides[1];
+  output.data = last_.data();
+  RETURN_IF_ERROR(device_.stream.Synchronize());
+  return true;
 }
 
 absl::Status DeviceFrame::BeforeHost(uint32_t i) {

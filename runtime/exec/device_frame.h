@@ -75,8 +75,9 @@ class DeviceFrame {
   void AfterHost(uint32_t instr);
   // The bytes of a buffer on the host.
   absl::Status ToHost(int32_t buffer);
-  // Those of the last position of `output`, which is dense and lies in the buffer.
-  absl::Status LastToHost(int32_t buffer, const kernels::Tensor& output);
+  // Makes `output`, which is dense and lies in the buffer, its last position alone, and brings that to the host, until
+  // the next call; false where the host has the bytes, or nobody.
+  absl::StatusOr<bool> LastToHost(int32_t buffer, kernels::Tensor& output);
   // Copies `bytes` of a buffer, from `offset` on, to memory on the device.
   absl::Status CopyTo(cuda::CUdeviceptr to, int32_t buffer, int64_t offset, int64_t bytes);
 
@@ -144,7 +145,7 @@ class DeviceFrame {
   // holds them, so a graph is for one value of each.
   std::vector<std::vector<Derived>> map_strides_;
   std::vector<int64_t> step_;  // what the device has
-  cuda::PinnedBlock staged_;
+  cuda::PinnedBlock staged_, last_;
   cuda::DeviceBlock block_;
   std::vector<std::list<Graph>> graphs_;  // one a segment, latest first
 };

@@ -54,11 +54,11 @@ class Frame {
   // Where output i is after Run: in the caller's memory when it was used, elsewhere otherwise.  Strided for a state.
   kernels::Tensor Output(size_t i) const;
 
-  // Brings output i to the host, where it is not.
-  // The last position of dimension 1 of result i.
-  absl::Status LastToHost(size_t i) {
-    return device_ == nullptr ? absl::OkStatus() : device_->LastToHost(function_.outputs[i].buffer, Output(i));
+  // Makes `output`, which is output i, its last position of dimension 1 alone, if that spares a copy from the GPU.
+  absl::StatusOr<bool> LastToHost(size_t i, kernels::Tensor& output) {
+    return device_ != nullptr ? device_->LastToHost(function_.outputs[i].buffer, output) : false;
   }
+  // Brings output i to the host, where it is not.
   absl::Status ToHost(size_t i) {
     return device_ == nullptr ? absl::OkStatus() : device_->ToHost(function_.outputs[i].buffer);
   }

@@ -27,6 +27,7 @@ struct Row {
   int64_t batch = 0;
   double prefill_tok_s = 0;  // best of three
   double step_ms = 0;        // median
+  double host_us = 0;        // of a step, median: until all its work is queued on the GPU
   int64_t kv_bytes = 0;
   double tok_s() const { return static_cast<double>(batch) * 1e3 / step_ms; }
 };
@@ -47,23 +48,29 @@ absl::StatusOr<Row> Measure(const BenchOptions& options, const std::shared_ptr<c
   ASSIGN_OR_RETURN(const std::unique_ptr<exec::Decoder> decoder, exec::Decoder::Create(*context, batch));
   RETURN_IF_ERROR(decoder->Step(Tokens(*model, batch * options.context)));
   const std::vector<int64_t> next = Tokens(*model, batch);
-  std::vector<double> ms;
+  std::vector<double> ms, us;
   for (int64_t i = 0; i < options.tokens; ++i) {
+    const int64_t queued = context->counters().queue_ns;
     const auto start = std::chrono::steady_clock::now();
     RETURN_IF_ERROR(decoder->Step(next));
     ms.push_back(Seconds(start) * 1e3);
+    us.push_back(static_cast<double>(context->counters().queue_ns - queued) * 1e-3);
   }
   std::sort(ms.begin(), ms.end());
+  std::sort(us.begin(), us.end());
   row.step_ms = ms[ms.size() / 2];
+  row.host_us = us[us.size() / 2];
   row.kv_bytes = context->state_bytes();
   return row;
 }
 
 void Print(const BenchOptions& options, const std::vector<Row>& rows) {
   for (const Row& r : rows) {
-    std::printf("batch %lld: decode %.1f tok/s (%.3f ms a step, context %lld), prefill %.1f tok/s (%lld tokens each)\n",
-                static_cast<long long>(r.batch), r.tok_s(), r.step_ms, static_cast<long long>(options.context),
-                r.prefill_tok_s, static_cast<long long>(options.prefill));
+    std::printf(
+        "batch %lld: decode %.1f tok/s (%.3f ms a step, %.0f us of it the host's, context %lld), prefill %.1f tok/s "
+        "(%lld tokens each)\n",
+        static_cast<long long>(r.batch), r.tok_s(), r.step_ms, r.host_us, static_cast<long long>(options.context),
+        r.prefill_tok_s, static_cast<long long>(options.prefill));
   }
 }
 
@@ -87,7 +94,8 @@ absl::Status BenchDecode(const BenchOptions& options, const std::shared_ptr<cons
   }
   json->Key("decode").BeginArray();
   for (const Row& r : rows) {
-    json->BeginObject().Field("batch", r.batch).Field("tok_s", r.tok_s()).Field("step_ms", r.step_ms).EndObject();
+    json->BeginObject().Field("batch", r.batch).Field("tok_s", r.tok_s()).Field("step_ms", r.step_ms);
+    json->Field("host_us", r.host_us).EndObject();
   }
   json->EndArray().Key("prefill").BeginArray();
   for (const Row& r : rows) {
