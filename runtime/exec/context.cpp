@@ -174,6 +174,7 @@ absl::Status Context::CheckPlaces(std::span<const RunOutput> outputs, std::span<
 // Caches are taken in from the host, and what runs there reads there.
 absl::Status Context::BringToHost(std::span<const uint8_t> on_device) {
   const bool all = engine_.frames[0]->reads_on_host();
+  bool copied = false;
   on_device_.assign(on_device.begin(), on_device.end());
   for (size_t i = 0; i < inputs_.size(); ++i) {
     while (brought_.size() <= i) {
@@ -190,8 +191,9 @@ absl::Status Context::BringToHost(std::span<const uint8_t> on_device) {
         engine_.device->stream.CopyOut(brought_[i].data(), reinterpret_cast<cuda::CUdeviceptr>(t.data), DenseBytes(t)));
     t.data = brought_[i].data();
     on_device_[i] = 0;
+    copied = true;
   }
-  return engine_.device->stream.Synchronize();
+  return copied ? engine_.device->stream.Synchronize() : absl::OkStatus();
 }
 
 absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunOutput> outputs,
@@ -207,7 +209,7 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
         absl::StrFormat("outputs: %d given, the model has %d", outputs.size(), model_->outputs().size()));
   }
   RETURN_IF_ERROR(CheckPlaces(outputs, on_device));
-  if (!on_device.empty() && engine_.device != nullptr) {
+  if (std::any_of(on_device.begin(), on_device.end(), [](uint8_t there) { return there != 0; })) {
     inputs_.assign(inputs.begin(), inputs.end());
     RETURN_IF_ERROR(BringToHost(on_device));
     inputs = inputs_;
