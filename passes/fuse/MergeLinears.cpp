@@ -2,6 +2,8 @@
 //
 //   %q = linear %x, %wq      →   %y = linear %x, concat(%wq, %wk)
 //   %k = linear %x, %wk          %q = %y[.., 0:n], %k = %y[.., n:n + m]
+//
+// Biases and scales of the columns are merged with them, so that they finish the one linear.
 #include "dialects/nn/NNDialect.h"
 #include "kernels/registry.h"
 #include "llvm/ADT/MapVector.h"
@@ -107,6 +109,60 @@ Groups groupsOf(Block& block, nn::SizeAnalysis& sizes) {
   return groups;
 }
 
+// A sum or product that alone reads a value and combines each of its columns with a number: a bias, a scale.
+struct ColumnOp {
+  Operation* op = nullptr;  // null: something else reads the value
+  Value column;             // weights [columns]; null: `number` for all
+  Attribute number;
+};
+
+ColumnOp columnOpOf(Value value) {
+  Operation* op = value.hasOneUse() ? *value.user_begin() : nullptr;
+  if (!isa_and_nonnull<arith::AddFOp, arith::MulFOp>(op)) {
+    return {};
+  }
+  Value other = op->getOperand(op->getOperand(0) == value ? 1 : 0);
+  DenseElementsAttr number;
+  if (matchPattern(other, m_Constant(&number)) && number.isSplat()) {
+    return {op, {}, number.getSplatValue<Attribute>()};
+  }
+  auto broadcast = other.getDefiningOp<linalg::BroadcastOp>();
+  if (!broadcast) {
+    return {};
+  }
+  Value column = broadcast.getInput();
+  if (matchPattern(column, m_Constant(&number)) && number.isSplat()) {
+    return {op, {}, number.getSplatValue<Attribute>()};
+  }
+  bool last =
+      typeOf(column).getRank() == 1 && !llvm::is_contained(broadcast.getDimensions(), typeOf(value).getRank() - 1);
+  bool known = isWeightExpr(column) || matchPattern(column, m_Constant());
+  return last && known ? ColumnOp{op, column, {}} : ColumnOp{};
+}
+
+// `value` behind its column ops.
+Value finished(Value value) {
+  while (Operation* op = columnOpOf(value).op) {
+    value = op->getResult(0);
+  }
+  return value;
+}
+
+// True when generated kernels alone read `value`: they take in what comes before them.
+bool onlyComputed(Value value, nn::SizeAnalysis& sizes) {
+  return llvm::all_of(value.getUsers(), [&](Operation* user) {
+    FuseKind kind = fuseKind(user, sizes);
+    return kind == FuseKind::Compute || (kind == FuseKind::Index && onlyComputed(user->getResult(0), sizes));
+  });
+}
+
+// Whether column ops of `linears` should be one on the merged result: somebody reads it from memory, and can.
+bool liftsColumnOps(ArrayRef<nn::LinearOp> linears, nn::SizeAnalysis& sizes) {
+  auto ends = llvm::map_to_vector(linears, [](nn::LinearOp linear) { return finished(linear.getResult()); });
+  return llvm::all_of(ends, [&](Value end) { return readsColumns(end, sizes); }) &&
+         !llvm::all_of(ends, [&](Value end) { return onlyComputed(end, sizes); });
+}
+
 //===-- Rewrite
 //----------------------------------------------------------------------------------------------------===//
 
@@ -126,20 +182,30 @@ Value concatRows(OpBuilder& b, Location loc, ArrayRef<Value> parts) {
   RankedTensorType type = typeOf(parts.front());
   SmallVector<int64_t> shape(type.getShape());
   shape[0] = 0;
-  bool equalSplats = true;
-  DenseElementsAttr first;
+  SmallVector<DenseElementsAttr> constants;
   for (Value part : parts) {
     shape[0] += typeOf(part).getDimSize(0);
     DenseElementsAttr value;
-    bool splat = matchPattern(part, m_Constant(&value)) && value.isSplat();
-    first = splat && !first ? value : first;
-    equalSplats &= splat && value.getSplatValue<Attribute>() == first.getSplatValue<Attribute>();
+    if (matchPattern(part, m_Constant(&value))) {
+      constants.push_back(value);
+    }
   }
   auto whole = RankedTensorType::get(shape, type.getElementType());
-  if (equalSplats) {
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(whole, first.getSplatValue<Attribute>()));
+  if (constants.size() < parts.size()) {
+    return tensor::ConcatOp::create(b, loc, whole, 0, parts);
   }
-  return tensor::ConcatOp::create(b, loc, whole, 0, parts);
+  auto number = [](DenseElementsAttr value) {
+    return value.isSplat() ? value.getSplatValue<Attribute>() : Attribute();
+  };
+  Attribute first = number(constants.front());
+  if (first && llvm::all_of(constants, [&](DenseElementsAttr value) { return number(value) == first; })) {
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(whole, first));
+  }
+  SmallVector<Attribute> elements;
+  for (DenseElementsAttr value : constants) {
+    llvm::append_range(elements, value.getValues<Attribute>());
+  }
+  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(whole, elements));
 }
 
 Value mergeWeights(OpBuilder& b, Location loc, ArrayRef<Value> weights) {
@@ -158,36 +224,96 @@ Value mergeWeights(OpBuilder& b, Location loc, ArrayRef<Value> weights) {
   return nn::DequantizeOp::create(b, loc, type, q, scale, zero, first.getAxisAttr(), first.getBlockAttr());
 }
 
+// What `op`'s kind leaves a value as it is with.
+APFloat neutralOf(Operation* op, const llvm::fltSemantics& semantics) {
+  return isa<arith::AddFOp>(op) ? APFloat::getZero(semantics, /*Negative=*/true) : APFloat::getOne(semantics);
+}
+
+// The numbers of all columns: each part's own, or such as leave it as it is.
+Value columnsOf(OpBuilder& b, Operation* kind, ArrayRef<Value> parts, ArrayRef<ColumnOp> ops) {
+  auto element = cast<FloatType>(typeOf(parts.front()).getElementType());
+  SmallVector<Value> columns;
+  for (auto [part, op] : llvm::zip_equal(parts, ops)) {
+    auto type = RankedTensorType::get(typeOf(part).getShape().take_back(), element);
+    if (op.column) {
+      hoist(op.column, &*b.getInsertionPoint());
+      columns.push_back(op.column);
+      continue;
+    }
+    Attribute number = op.op ? op.number : b.getFloatAttr(element, neutralOf(kind, element.getFloatSemantics()));
+    columns.push_back(arith::ConstantOp::create(b, kind->getLoc(), DenseElementsAttr::get(type, number)));
+  }
+  return concatRows(b, kind->getLoc(), columns);
+}
+
+// Makes the first column op of each part one on `whole`, whose columns the parts are; null when none is left.
+Value liftColumnOp(OpBuilder& b, Value whole, MutableArrayRef<Value> parts, nn::SizeAnalysis& sizes) {
+  SmallVector<ColumnOp> ops = llvm::map_to_vector(parts, columnOpOf);
+  auto* found = llvm::find_if(ops, [](const ColumnOp& op) { return op.op != nullptr; });
+  if (found == ops.end()) {
+    return {};
+  }
+  Operation* kind = found->op;
+  SmallVector<Location> locs;
+  for (ColumnOp& op : ops) {
+    if (op.op && op.op->getName() == kind->getName()) {
+      locs.push_back(op.op->getLoc());
+    } else {
+      op = {};
+    }
+  }
+  Location loc = FusedLoc::get(b.getContext(), locs);
+  Value columns = columnsOf(b, kind, parts, ops);
+  Value empty = nn::emptyTensor(b, loc, sizes.of(whole), typeOf(whole).getElementType());
+  auto leading = llvm::to_vector(llvm::seq<int64_t>(0, typeOf(whole).getRank() - 1));
+  Value repeated = linalg::BroadcastOp::create(b, loc, columns, empty, leading)->getResult(0);
+  for (auto [part, op] : llvm::zip_equal(parts, ops)) {
+    part = op.op ? op.op->getResult(0) : part;
+  }
+  Operation* lifted = b.create(loc, kind->getName().getIdentifier(), {whole, repeated}, {whole.getType()});
+  return lifted->getResult(0);
+}
+
+// Replaces `parts` by the columns of `whole` that they are.
+void slice(OpBuilder& b, Value whole, ArrayRef<Value> parts, nn::SizeAnalysis& sizes) {
+  const size_t rank = typeOf(whole).getRank();
+  int64_t at = 0;
+  for (Value part : parts) {
+    SmallVector<OpFoldResult> offsets(rank, b.getIndexAttr(0)), lengths, steps(rank, b.getIndexAttr(1));
+    offsets.back() = b.getIndexAttr(at);
+    for (const nn::SizeExpr& size : sizes.of(part)) {
+      lengths.push_back(nn::sizeValue(b, part.getLoc(), size));
+    }
+    auto columns = tensor::ExtractSliceOp::create(b, part.getLoc(), typeOf(part), whole, offsets, lengths, steps);
+    part.replaceAllUsesWith(columns.getResult());
+    at += typeOf(part).getShape().back();
+  }
+}
+
 void merge(ArrayRef<nn::LinearOp> linears, nn::SizeAnalysis& sizes) {
   nn::LinearOp first = linears.front();
+  const bool lifts = liftsColumnOps(linears, sizes);
   OpBuilder b(first);
-  SmallVector<Value> weights;
+  SmallVector<Value> weights, parts;
   SmallVector<Location> locs;
   int64_t rows = 0;
   for (nn::LinearOp linear : linears) {
     hoist(linear.getW(), first);
     weights.push_back(linear.getW());
+    parts.push_back(linear.getResult());
     locs.push_back(linear.getLoc());
     rows += typeOf(linear.getW()).getDimSize(0);
   }
   Location loc = FusedLoc::get(first.getContext(), locs);
-  nn::Sizes whole = sizes.of(first.getResult());
-  whole.back() = nn::SizeExpr(rows);
+  nn::Sizes sizesOfAll = sizes.of(first.getResult());
+  sizesOfAll.back() = nn::SizeExpr(rows);
   Type element = typeOf(first.getResult()).getElementType();
-  Value y = nn::LinearOp::create(b, loc, nn::typeOf(whole, element), first.getX(), mergeWeights(b, loc, weights),
-                                 first.getAccAttr());
-  int64_t at = 0;
-  for (nn::LinearOp linear : linears) {
-    SmallVector<OpFoldResult> offsets(whole.size(), b.getIndexAttr(0)), lengths, steps(whole.size(), b.getIndexAttr(1));
-    offsets.back() = b.getIndexAttr(at);
-    for (const nn::SizeExpr& size : sizes.of(linear.getResult())) {
-      lengths.push_back(nn::sizeValue(b, loc, size));
-    }
-    auto part =
-        tensor::ExtractSliceOp::create(b, linear.getLoc(), typeOf(linear.getResult()), y, offsets, lengths, steps);
-    linear.getResult().replaceAllUsesWith(part.getResult());
-    at += typeOf(linear.getW()).getDimSize(0);
+  Value whole = nn::LinearOp::create(b, loc, nn::typeOf(sizesOfAll, element), first.getX(),
+                                     mergeWeights(b, loc, weights), first.getAccAttr());
+  for (Value y = whole; lifts && y; y = liftColumnOp(b, whole, parts, sizes)) {
+    whole = y;
   }
+  slice(b, whole, parts, sizes);
   remark::passed(loc, remark::RemarkOpts::name("merge-linears").category("fuse"))
       << std::to_string(linears.size()) << " linears of one input are one of " << std::to_string(rows) << " rows";
 }
@@ -203,9 +329,9 @@ struct MergeLinears : impl::MergeLinearsPassBase<MergeLinears> {
         }
       }
       // Erased when all are done: the size analysis knows values by address.
-      for (auto linear : llvm::make_early_inc_range(block.getOps<nn::LinearOp>())) {
-        if (linear.getResult().use_empty()) {
-          linear.erase();
+      for (Operation& op : llvm::make_early_inc_range(llvm::reverse(block))) {
+        if (isOpTriviallyDead(&op)) {
+          op.erase();
         }
       }
     }

@@ -12,7 +12,8 @@ def MergeLinearsPass : Pass<"sluice-merge-linears", "::mlir::ModuleOp"> {
 
     Input: `%q = nn.linear %x, %wq`, `%k = nn.linear %x, %wk`.
     Output: `%y = nn.linear %x, concat(%wq, %wk)` and slices of its columns. Codes and scales of quantized weights are
-    concatenated, not what they stand for.
+    concatenated, not what they stand for. Where biases and scales of columns follow (`arith.addf %q, %bias`) and somebody
+    reads the parts from memory, they become one on `%y`: what finishes one linear.
 
     Refuses linears whose result somebody would have to copy out: a kernel that reads no strides (`nn.rms_norm` of q), or a
     result of the function.

@@ -102,3 +102,80 @@ func.func @main(%x: tensor<?x8xf32> {nn.dims = ["batch", "8"]}) -> (tensor<?x8xf
   %1 = math.exp %q : tensor<?x8xf32>
   return %0, %1 : tensor<?x8xf32>, tensor<?x8xf32>
 }
+
+// -----
+
+// Biases become one on the merged result, whichever side of the sum they stand on; what has none gets −0, which changes
+// nothing; a scale of q alone is a product with 1 elsewhere.  Attention reads the columns of what comes out.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[BQ:.*]] = nn.weight "bq"
+// CHECK: %[[Y:.*]] = nn.linear %{{.*}} -> tensor<?x24xf16>
+// CHECK-DAG: %[[NONE:.*]] = arith.constant dense<-0.000000e+00> : tensor<8xf16>
+// CHECK-DAG: %[[BV:.*]] = nn.weight "bv"
+// CHECK: %[[B:.*]] = tensor.concat dim(0) %[[BQ]], %[[NONE]], %[[BV]] : (tensor<8xf16>, tensor<8xf16>, tensor<8xf16>) -> tensor<24xf16>
+// CHECK: %[[BIAS:.*]] = linalg.broadcast ins(%[[B]] : tensor<24xf16>) outs(%{{.*}} : tensor<?x24xf16>) dimensions = [0]
+// CHECK: %[[SUM:.*]] = arith.addf %[[Y]], %[[BIAS]]
+// CHECK: %[[S:.*]] = arith.constant dense<[5.000000e-01, 5.000000e-01, 5.000000e-01, 5.000000e-01, 5.000000e-01, 5.000000e-01, 5.000000e-01, 5.000000e-01, 1.000000e+00,
+// CHECK: %[[SCALE:.*]] = linalg.broadcast ins(%[[S]] : tensor<24xf16>)
+// CHECK: %[[ALL:.*]] = arith.mulf %[[SUM]], %[[SCALE]]
+// CHECK: tensor.extract_slice %[[ALL]][0, 0] [%{{.*}}, 8] [1, 1]
+// CHECK: tensor.extract_slice %[[ALL]][0, 8] [%{{.*}}, 8] [1, 1]
+// CHECK: tensor.extract_slice %[[ALL]][0, 16] [%{{.*}}, 8] [1, 1]
+// CHECK-NOT: arith.addf
+// CHECK-NOT: arith.mulf
+// CHECK: nn.attention
+func.func @main(%x: tensor<?x8xf16> {nn.dims = ["seq", "8"]}) -> tensor<1x2x?x4xf16> {
+  %wq = nn.weight "wq" file 0 offset 0 length 128 : tensor<8x8xf16>
+  %wk = nn.weight "wk" file 0 offset 128 length 128 : tensor<8x8xf16>
+  %wv = nn.weight "wv" file 0 offset 256 length 128 : tensor<8x8xf16>
+  %bq = nn.weight "bq" file 0 offset 384 length 16 : tensor<8xf16>
+  %half = arith.constant dense<5.0e-01> : tensor<f16>
+  %s = nn.size "seq"
+  %e = tensor.empty(%s) : tensor<?x8xf16>
+  %h = tensor.empty(%s) : tensor<1x2x?x4xf16>
+  %q = nn.linear %x, %wq : (tensor<?x8xf16>, tensor<8x8xf16>) -> tensor<?x8xf16>
+  %q1 = linalg.broadcast ins(%bq : tensor<8xf16>) outs(%e : tensor<?x8xf16>) dimensions = [0]
+  %q2 = arith.addf %q1, %q : tensor<?x8xf16>
+  %q3 = linalg.broadcast ins(%half : tensor<f16>) outs(%e : tensor<?x8xf16>) dimensions = [0, 1]
+  %q4 = arith.mulf %q2, %q3 : tensor<?x8xf16>
+  %k = nn.linear %x, %wk : (tensor<?x8xf16>, tensor<8x8xf16>) -> tensor<?x8xf16>
+  %v = nn.linear %x, %wv : (tensor<?x8xf16>, tensor<8x8xf16>) -> tensor<?x8xf16>
+  %bv = nn.weight "bv" file 0 offset 400 length 16 : tensor<8xf16>
+  %v1 = linalg.broadcast ins(%bv : tensor<8xf16>) outs(%e : tensor<?x8xf16>) dimensions = [0]
+  %v2 = arith.addf %v, %v1 : tensor<?x8xf16>
+  %q5 = nn.reshape %q4 ["1", "seq", "2", "4"] : (tensor<?x8xf16>) -> tensor<1x?x2x4xf16>
+  %k5 = nn.reshape %k ["1", "seq", "2", "4"] : (tensor<?x8xf16>) -> tensor<1x?x2x4xf16>
+  %v5 = nn.reshape %v2 ["1", "seq", "2", "4"] : (tensor<?x8xf16>) -> tensor<1x?x2x4xf16>
+  %q6 = linalg.transpose ins(%q5 : tensor<1x?x2x4xf16>) outs(%h : tensor<1x2x?x4xf16>) permutation = [0, 2, 1, 3]
+  %k6 = linalg.transpose ins(%k5 : tensor<1x?x2x4xf16>) outs(%h : tensor<1x2x?x4xf16>) permutation = [0, 2, 1, 3]
+  %v6 = linalg.transpose ins(%v5 : tensor<1x?x2x4xf16>) outs(%h : tensor<1x2x?x4xf16>) permutation = [0, 2, 1, 3]
+  %o = nn.attention %q6, %k6, %v6 pattern <full> scale 1.0
+      : (tensor<1x2x?x4xf16>, tensor<1x2x?x4xf16>, tensor<1x2x?x4xf16>) -> tensor<1x2x?x4xf16>
+  return %o : tensor<1x2x?x4xf16>
+}
+
+// -----
+
+// Left where they are: the product that both biases feed takes them in as it is; nothing would be saved.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[Y:.*]] = nn.linear %{{.*}} -> tensor<?x16xf32>
+// CHECK-DAG: %[[A:.*]] = tensor.extract_slice %[[Y]][0, 0]
+// CHECK-DAG: %[[B:.*]] = tensor.extract_slice %[[Y]][0, 8]
+// CHECK-DAG: arith.addf %[[A]]
+// CHECK-DAG: arith.addf %[[B]]
+func.func @main(%x: tensor<?x8xf32> {nn.dims = ["seq", "8"]}) -> tensor<?x8xf32> {
+  %wa = nn.weight "wa" file 0 offset 0 length 256 : tensor<8x8xf32>
+  %wb = nn.weight "wb" file 0 offset 256 length 256 : tensor<8x8xf32>
+  %ba = nn.weight "ba" file 0 offset 512 length 32 : tensor<8xf32>
+  %bb = nn.weight "bb" file 0 offset 544 length 32 : tensor<8xf32>
+  %s = nn.size "seq"
+  %e = tensor.empty(%s) : tensor<?x8xf32>
+  %a = nn.linear %x, %wa : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %b = nn.linear %x, %wb : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %a1 = linalg.broadcast ins(%ba : tensor<8xf32>) outs(%e : tensor<?x8xf32>) dimensions = [0]
+  %b1 = linalg.broadcast ins(%bb : tensor<8xf32>) outs(%e : tensor<?x8xf32>) dimensions = [0]
+  %a2 = arith.addf %a, %a1 : tensor<?x8xf32>
+  %b2 = arith.addf %b, %b1 : tensor<?x8xf32>
+  %p = arith.mulf %a2, %b2 : tensor<?x8xf32>
+  return %p : tensor<?x8xf32>
+}
