@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+
 namespace sluice::kernels {
 
 // One line a family: its description is defined in its folder.
@@ -96,7 +98,26 @@ std::vector<CudaForm> SmallerForms(CudaQuery query, const CudaFamily& family, co
   return forms;
 }
 
+CudaKernel Emitted(const CudaFamily& family, const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
+  CudaKernel kernel = family.emit(query, gpu, plan);
+  TakeTurns(kernel);
+  return kernel;
+}
+
+constexpr char kTakeTurns[] = "sl::take_turns();";
+
 }  // namespace
+
+void TakeTurns(CudaKernel& kernel) {
+  if (kernel.overlaps_previous) {
+    return;
+  }
+  const size_t function = kernel.text.find("__global__");
+  kernel.text.insert(kernel.text.find('{', function) + 1, absl::StrCat("\n  ", kTakeTurns));
+  kernel.overlaps_previous = true;
+}
+
+bool TakesTurns(const std::string& text) { return text.find(kTakeTurns) != std::string::npos; }
 
 absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
   const CudaFamily* family = FindCudaFamily(query.name);
@@ -112,7 +133,7 @@ absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
     return absl::NotFoundError(absl::StrFormat("no CUDA kernel '%s' for %s", query.name, why));
   }
   Sort(plans);
-  CudaChoice choice{.plan = plans.front(), .kernel = family->emit(query, gpu, plans.front())};
+  CudaChoice choice{.plan = plans.front(), .kernel = Emitted(*family, query, gpu, plans.front())};
   choice.others.assign(plans.begin() + 1, plans.end());
   choice.kernel.rows = family->rows == nullptr ? "" : family->rows(query);
   if (choice.kernel.rows.empty()) {
@@ -122,7 +143,7 @@ absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
   for (const CudaForm& form : choice.smaller) {
     CudaQuery few = query;
     few.rows_max = form.limit;
-    choice.kernel.smaller.push_back(family->emit(few, gpu, form.plan));
+    choice.kernel.smaller.push_back(Emitted(*family, few, gpu, form.plan));
     choice.kernel.smaller.back().limit = form.limit;
   }
   return choice;

@@ -107,8 +107,9 @@ struct CudaKernel {
   int64_t counters = 0;
   int cluster = 1;  // blocks a cluster, along x; grid[0] must be a multiple of it
   bool row_invariant = true;
-  // Launch attribute programmatic stream serialisation: the kernel calls sl::wait_for_previous() before it reads what
-  // another kernel wrote, or writes anything.
+  // Launch attribute programmatic stream serialisation: every block calls sl::wait_for_previous() before it reads what
+  // another kernel wrote, or writes anything, also if it does neither: who waits for it means those before it too.
+  // False: TakeTurns makes it so.
   bool overlaps_previous = false;
   // Operands whose strides are honoured (bit i), as CpuKernel; others are dense row-major.
   uint32_t strided_ins = 0, strided_outs = 0;
@@ -156,6 +157,12 @@ struct CudaChoice {
 // The fastest plan of the query's family, emitted; where the rows vary, also the plans that are enough faster for fewer
 // of them to be worth another image.  kNotFound when there is none: the message says why.
 absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu);
+
+// Lets a kernel that does not wait on its own overlap the end of the one before it: its function begins with
+// sl::take_turns().
+void TakeTurns(CudaKernel& kernel);
+// Whether it did that to this text.
+bool TakesTurns(const std::string& text);
 
 // "sl::bf16", "float", "int64_t" …: the element type in device code (kernels/device/types.cuh); "" for packed types.
 const char* CudaType(DType dtype);

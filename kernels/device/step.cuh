@@ -65,5 +65,10 @@ struct alignas(64) TensorMap {
 __device__ __forceinline__ void wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 // Lets the next kernel of the stream begin.
 __device__ __forceinline__ void let_next_begin() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+// How a kernel begins that has nothing to do ahead of its turn: its blocks are in place when the one before it ends.
+__device__ __forceinline__ void take_turns() {
+  let_next_begin();
+  wait_for_previous();
+}
 
 }  // namespace sl

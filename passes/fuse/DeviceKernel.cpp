@@ -228,7 +228,10 @@ bool replaceText(ModuleOp module, StringRef name, StringRef text) {
       found = formName(kernel.getSymName(), few.limit) == name ? &few : found;
     }
     if (found) {
+      // A kernel that waits on its own goes on doing so; another may have lost the call that makes it wait.
+      const bool waits = !kernels::TakesTurns(found->text);
       found->text = text.str();
+      found->overlaps_previous = waits ? found->overlaps_previous : kernels::TakesTurns(found->text);
       kernel.setCudaAttr(cudaAttr(module.getContext(), cuda));
       return true;
     }

@@ -240,6 +240,7 @@ std::optional<CudaKernel> KernelPrinter::print() {
   for (unsigned p = 0; p < kernel_.getNumParams(); ++p) {
     made.params.push_back({.kind = CudaParam::Kind::kNumber, .operand = static_cast<int>(p)});
   }
+  TakeTurns(made);
   if (8 + 16 * accesses_.size() + 8 * kernel_.getNumParams() > kParameterBytes) {
     missing_ = "more operands than a launch has room for";
     return std::nullopt;

@@ -9,6 +9,7 @@
 
 #include "compiler/codegen/cuda/Images.h"
 #include "kernels/cuda.h"
+#include "runtime/base/file.h"
 #include "runtime/cuda/cubin.h"
 
 namespace sluice::codegen {
@@ -335,15 +336,24 @@ TEST(CudaKernels, EveryFamilyCompilesWithoutSpills) {
     ASSERT_TRUE(choice.ok()) << choice.status();
     EXPECT_GT(choice->plan.us, 0) << query.name;
     families.insert(query.name);
-    sources.push_back({choice->kernel.entry, choice->kernel.text});
+    sources.push_back({choice->kernel.entry + "-" + std::to_string(made.size()), choice->kernel.text});
     made.push_back(choice->kernel);
   }
   for (const kernels::CudaFamily* family : kernels::AllCudaFamilies()) {
     EXPECT_TRUE(families.count(family->name)) << family->name << " is not tried here";
   }
-  const auto images = CompileImages(sources, Hopper(), {});
+  const std::string folder = ::testing::TempDir() + "/sluice-kernels/";
+  std::filesystem::create_directories(folder);
+  const auto images = CompileImages(sources, Hopper(), {.dumpDirectory = folder});
   ASSERT_TRUE(images.ok()) << images.status();
   for (size_t i = 0; i < images->size(); ++i) {
+    // A launch begins before the one it follows has ended: a kernel that did not wait would compute with what is not
+    // there yet, and one that let no other begin would keep the next from overlapping it.
+    const absl::StatusOr<std::string> ptx = ReadFile(folder + sources[i].name + ".ptx");
+    ASSERT_TRUE(ptx.ok()) << ptx.status();
+    EXPECT_TRUE(made[i].overlaps_previous) << sources[i].text;
+    EXPECT_NE(ptx->find("griddepcontrol.wait"), std::string::npos) << sources[i].text;
+    EXPECT_NE(ptx->find("griddepcontrol.launch_dependents"), std::string::npos) << sources[i].text;
     const absl::StatusOr<cuda::CubinFacts> facts = cuda::ReadCubin((*images)[i], made[i].entry);
     ASSERT_TRUE(facts.ok()) << facts.status();
     EXPECT_EQ(facts->local_bytes, 0) << sources[i].text;
