@@ -109,43 +109,68 @@ Groups groupsOf(Block& block, nn::SizeAnalysis& sizes) {
   return groups;
 }
 
-// A sum or product that alone reads a value and combines each of its columns with a number: a bias, a scale.
+// What alone reads a value and computes each column from it and a number of its own: a bias, a scale; or converts it.
 struct ColumnOp {
   Operation* op = nullptr;  // null: something else reads the value
-  Value column;             // weights [columns]; null: `number` for all
-  Attribute number;
+  Value column;             // weights or a constant [columns]; null: `number` for all
+  Attribute number;         // null for a conversion
 };
+
+bool isConversionOfFloats(Operation* op) { return isa<arith::ExtFOp, arith::TruncFOp>(op); }
 
 ColumnOp columnOpOf(Value value) {
   Operation* op = value.hasOneUse() ? *value.user_begin() : nullptr;
+  if (op && isConversionOfFloats(op)) {
+    return {op, {}, {}};
+  }
   if (!isa_and_nonnull<arith::AddFOp, arith::MulFOp>(op)) {
     return {};
   }
   Value other = op->getOperand(op->getOperand(0) == value ? 1 : 0);
-  DenseElementsAttr number;
-  if (matchPattern(other, m_Constant(&number)) && number.isSplat()) {
-    return {op, {}, number.getSplatValue<Attribute>()};
-  }
   auto broadcast = other.getDefiningOp<linalg::BroadcastOp>();
-  if (!broadcast) {
-    return {};
-  }
-  Value column = broadcast.getInput();
+  Value column = broadcast ? broadcast.getInput() : other;
+  DenseElementsAttr number;
   if (matchPattern(column, m_Constant(&number)) && number.isSplat()) {
     return {op, {}, number.getSplatValue<Attribute>()};
   }
-  bool last =
-      typeOf(column).getRank() == 1 && !llvm::is_contained(broadcast.getDimensions(), typeOf(value).getRank() - 1);
-  bool known = isWeightExpr(column) || matchPattern(column, m_Constant());
-  return last && known ? ColumnOp{op, column, {}} : ColumnOp{};
+  bool last = broadcast && typeOf(column).getRank() == 1 &&
+              !llvm::is_contained(broadcast.getDimensions(), typeOf(value).getRank() - 1);
+  return last && (isWeightExpr(column) || number) ? ColumnOp{op, column, {}} : ColumnOp{};
 }
 
-// `value` behind its column ops.
-Value finished(Value value) {
-  while (Operation* op = columnOpOf(value).op) {
-    value = op->getResult(0);
+Type elementOf(Value value) { return typeOf(value).getElementType(); }
+
+bool sameKind(const ColumnOp& op, Operation* kind) {
+  return op.op && op.op->getName() == kind->getName() &&
+         elementOf(op.op->getResult(0)) == elementOf(kind->getResult(0));
+}
+
+// Ops of the parts of a merged result that can be one on all of it.
+struct Step {
+  Operation* kind;
+  SmallVector<ColumnOp> ops;  // a part; without an op it stays as it is
+};
+
+// The next step, where the merged result has elements of type `whole`; a part may still be of a narrower one.
+std::optional<Step> nextStep(ArrayRef<Value> parts, Type whole) {
+  SmallVector<ColumnOp> ops =
+      llvm::map_to_vector(parts, [&](Value part) { return elementOf(part) == whole ? columnOpOf(part) : ColumnOp{}; });
+  for (const ColumnOp& first : ops) {
+    Operation* kind = first.op;
+    bool fits = kind && llvm::all_of(llvm::zip_equal(parts, ops), [&](auto pair) {
+                  auto [part, op] = pair;
+                  bool narrows = isa<arith::TruncFOp>(kind);
+                  return !narrows || sameKind(op, kind) || elementOf(part) == elementOf(kind->getResult(0));
+                });
+    if (fits) {
+      Step step{kind, ops};
+      for (ColumnOp& op : step.ops) {
+        op = sameKind(op, kind) ? op : ColumnOp{};
+      }
+      return step;
+    }
   }
-  return value;
+  return std::nullopt;
 }
 
 // True when generated kernels alone read `value`: they take in what comes before them.
@@ -156,11 +181,27 @@ bool onlyComputed(Value value, nn::SizeAnalysis& sizes) {
   });
 }
 
-// Whether column ops of `linears` should be one on the merged result: somebody reads it from memory, and can.
-bool liftsColumnOps(ArrayRef<nn::LinearOp> linears, nn::SizeAnalysis& sizes) {
-  auto ends = llvm::map_to_vector(linears, [](nn::LinearOp linear) { return finished(linear.getResult()); });
-  return llvm::all_of(ends, [&](Value end) { return readsColumns(end, sizes); }) &&
-         !llvm::all_of(ends, [&](Value end) { return onlyComputed(end, sizes); });
+// The steps to take on the merged result of `parts`: none unless somebody reads what they give from memory, and can.
+SmallVector<Step> stepsOf(ArrayRef<Value> parts, nn::SizeAnalysis& sizes) {
+  SmallVector<Value> at(parts), ends = at;
+  SmallVector<Step> steps;
+  size_t whole = 0;  // steps after which all parts have the type of the merged result
+  Type element = elementOf(at.front());
+  while (std::optional<Step> step = nextStep(at, element)) {
+    for (auto [part, op] : llvm::zip_equal(at, step->ops)) {
+      part = op.op ? op.op->getResult(0) : part;
+    }
+    element = elementOf(step->kind->getResult(0));
+    steps.push_back(std::move(*step));
+    if (llvm::all_of(at, [&](Value part) { return elementOf(part) == element; })) {
+      whole = steps.size();
+      ends = at;
+    }
+  }
+  steps.truncate(whole);
+  bool read = llvm::all_of(ends, [&](Value end) { return readsColumns(end, sizes); }) &&
+              !llvm::all_of(ends, [&](Value end) { return onlyComputed(end, sizes); });
+  return read ? steps : SmallVector<Step>();
 }
 
 //===-- Rewrite
@@ -229,49 +270,44 @@ APFloat neutralOf(Operation* op, const llvm::fltSemantics& semantics) {
   return isa<arith::AddFOp>(op) ? APFloat::getZero(semantics, /*Negative=*/true) : APFloat::getOne(semantics);
 }
 
-// The numbers of all columns: each part's own, or such as leave it as it is.
-Value columnsOf(OpBuilder& b, Operation* kind, ArrayRef<Value> parts, ArrayRef<ColumnOp> ops) {
-  auto element = cast<FloatType>(typeOf(parts.front()).getElementType());
+// The numbers of all columns, [columns]: each part's own, or such as leave it as it is.
+Value columnsOf(OpBuilder& b, Location loc, const Step& step, ArrayRef<Value> parts) {
+  auto element = cast<FloatType>(elementOf(step.kind->getResult(0)));
   SmallVector<Value> columns;
-  for (auto [part, op] : llvm::zip_equal(parts, ops)) {
-    auto type = RankedTensorType::get(typeOf(part).getShape().take_back(), element);
+  for (auto [part, op] : llvm::zip_equal(parts, step.ops)) {
     if (op.column) {
       hoist(op.column, &*b.getInsertionPoint());
       columns.push_back(op.column);
       continue;
     }
-    Attribute number = op.op ? op.number : b.getFloatAttr(element, neutralOf(kind, element.getFloatSemantics()));
-    columns.push_back(arith::ConstantOp::create(b, kind->getLoc(), DenseElementsAttr::get(type, number)));
+    auto type = RankedTensorType::get(typeOf(part).getShape().take_back(), element);
+    Attribute number = op.op ? op.number : b.getFloatAttr(element, neutralOf(step.kind, element.getFloatSemantics()));
+    columns.push_back(arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, number)));
   }
-  return concatRows(b, kind->getLoc(), columns);
+  return concatRows(b, loc, columns);
 }
 
-// Makes the first column op of each part one on `whole`, whose columns the parts are; null when none is left.
-Value liftColumnOp(OpBuilder& b, Value whole, MutableArrayRef<Value> parts, nn::SizeAnalysis& sizes) {
-  SmallVector<ColumnOp> ops = llvm::map_to_vector(parts, columnOpOf);
-  auto* found = llvm::find_if(ops, [](const ColumnOp& op) { return op.op != nullptr; });
-  if (found == ops.end()) {
-    return {};
-  }
-  Operation* kind = found->op;
+// Takes `step` on `whole`, whose columns the parts are.
+Value lift(OpBuilder& b, Value whole, const Step& step, MutableArrayRef<Value> parts, nn::SizeAnalysis& sizes) {
   SmallVector<Location> locs;
-  for (ColumnOp& op : ops) {
-    if (op.op && op.op->getName() == kind->getName()) {
+  for (const ColumnOp& op : step.ops) {
+    if (op.op) {
       locs.push_back(op.op->getLoc());
-    } else {
-      op = {};
     }
   }
   Location loc = FusedLoc::get(b.getContext(), locs);
-  Value columns = columnsOf(b, kind, parts, ops);
-  Value empty = nn::emptyTensor(b, loc, sizes.of(whole), typeOf(whole).getElementType());
-  auto leading = llvm::to_vector(llvm::seq<int64_t>(0, typeOf(whole).getRank() - 1));
-  Value repeated = linalg::BroadcastOp::create(b, loc, columns, empty, leading)->getResult(0);
-  for (auto [part, op] : llvm::zip_equal(parts, ops)) {
+  SmallVector<Value> operands = {whole};
+  if (!isConversionOfFloats(step.kind)) {
+    Value empty = nn::emptyTensor(b, loc, sizes.of(whole), elementOf(whole));
+    auto leading = llvm::to_vector(llvm::seq<int64_t>(0, typeOf(whole).getRank() - 1));
+    operands.push_back(
+        linalg::BroadcastOp::create(b, loc, columnsOf(b, loc, step, parts), empty, leading)->getResult(0));
+  }
+  for (auto [part, op] : llvm::zip_equal(parts, step.ops)) {
     part = op.op ? op.op->getResult(0) : part;
   }
-  Operation* lifted = b.create(loc, kind->getName().getIdentifier(), {whole, repeated}, {whole.getType()});
-  return lifted->getResult(0);
+  Type type = typeOf(whole).clone(elementOf(step.kind->getResult(0)));
+  return b.create(loc, step.kind->getName().getIdentifier(), operands, {type})->getResult(0);
 }
 
 // Replaces `parts` by the columns of `whole` that they are.
@@ -292,7 +328,6 @@ void slice(OpBuilder& b, Value whole, ArrayRef<Value> parts, nn::SizeAnalysis& s
 
 void merge(ArrayRef<nn::LinearOp> linears, nn::SizeAnalysis& sizes) {
   nn::LinearOp first = linears.front();
-  const bool lifts = liftsColumnOps(linears, sizes);
   OpBuilder b(first);
   SmallVector<Value> weights, parts;
   SmallVector<Location> locs;
@@ -310,8 +345,8 @@ void merge(ArrayRef<nn::LinearOp> linears, nn::SizeAnalysis& sizes) {
   Type element = typeOf(first.getResult()).getElementType();
   Value whole = nn::LinearOp::create(b, loc, nn::typeOf(sizesOfAll, element), first.getX(),
                                      mergeWeights(b, loc, weights), first.getAccAttr());
-  for (Value y = whole; lifts && y; y = liftColumnOp(b, whole, parts, sizes)) {
-    whole = y;
+  for (const Step& step : stepsOf(parts, sizes)) {
+    whole = lift(b, whole, step, parts, sizes);
   }
   slice(b, whole, parts, sizes);
   remark::passed(loc, remark::RemarkOpts::name("merge-linears").category("fuse"))

@@ -179,3 +179,65 @@ func.func @main(%x: tensor<?x8xf32> {nn.dims = ["seq", "8"]}) -> tensor<?x8xf32>
   %p = arith.mulf %a2, %b2 : tensor<?x8xf32>
   return %p : tensor<?x8xf32>
 }
+
+// -----
+
+// Conversions on the way are lifted too (--dtype keeps sums f32); what has none is widened and narrowed again, exactly.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[Y:.*]] = nn.linear %{{.*}} -> tensor<?x16xf16>
+// CHECK: %[[WIDE:.*]] = arith.extf %[[Y]] : tensor<?x16xf16> to tensor<?x16xf32>
+// CHECK: tensor.concat dim(0) %{{.*}} : (tensor<8xf32>, tensor<8xf32>) -> tensor<16xf32>
+// CHECK: %[[SUM:.*]] = arith.addf %[[WIDE]], %{{.*}} : tensor<?x16xf32>
+// CHECK: %[[ALL:.*]] = arith.truncf %[[SUM]] : tensor<?x16xf32> to tensor<?x16xf16>
+// CHECK: tensor.extract_slice %[[ALL]][0, 0] [%{{.*}}, 8] [1, 1] : tensor<?x16xf16>
+// CHECK: tensor.extract_slice %[[ALL]][0, 8] [%{{.*}}, 8] [1, 1] : tensor<?x16xf16>
+// CHECK-NOT: arith.truncf
+func.func @main(%x: tensor<?x8xf16> {nn.dims = ["seq", "8"]}) -> tensor<1x2x?x4xf16> {
+  %wq = nn.weight "wq" file 0 offset 0 length 128 : tensor<8x8xf16>
+  %wk = nn.weight "wk" file 0 offset 128 length 128 : tensor<8x8xf16>
+  %bk = nn.weight "bk" file 0 offset 256 length 32 : tensor<8xf32>
+  %s = nn.size "seq"
+  %e = tensor.empty(%s) : tensor<?x8xf32>
+  %h = tensor.empty(%s) : tensor<1x2x?x4xf16>
+  %q = nn.linear %x, %wq : (tensor<?x8xf16>, tensor<8x8xf16>) -> tensor<?x8xf16>
+  %k = nn.linear %x, %wk : (tensor<?x8xf16>, tensor<8x8xf16>) -> tensor<?x8xf16>
+  %k1 = arith.extf %k : tensor<?x8xf16> to tensor<?x8xf32>
+  %k2 = linalg.broadcast ins(%bk : tensor<8xf32>) outs(%e : tensor<?x8xf32>) dimensions = [0]
+  %k3 = arith.addf %k1, %k2 : tensor<?x8xf32>
+  %k4 = arith.truncf %k3 : tensor<?x8xf32> to tensor<?x8xf16>
+  %q5 = nn.reshape %q ["1", "seq", "2", "4"] : (tensor<?x8xf16>) -> tensor<1x?x2x4xf16>
+  %k5 = nn.reshape %k4 ["1", "seq", "2", "4"] : (tensor<?x8xf16>) -> tensor<1x?x2x4xf16>
+  %q6 = linalg.transpose ins(%q5 : tensor<1x?x2x4xf16>) outs(%h : tensor<1x2x?x4xf16>) permutation = [0, 2, 1, 3]
+  %k6 = linalg.transpose ins(%k5 : tensor<1x?x2x4xf16>) outs(%h : tensor<1x2x?x4xf16>) permutation = [0, 2, 1, 3]
+  %o = nn.attention %q6, %k6, %k6 pattern <full> scale 1.0
+      : (tensor<1x2x?x4xf16>, tensor<1x2x?x4xf16>, tensor<1x2x?x4xf16>) -> tensor<1x2x?x4xf16>
+  return %o : tensor<1x2x?x4xf16>
+}
+
+// -----
+
+// Refused: the sum of k is read as f32 while q is f16, so no type holds both; the biases stay behind the slices.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[Y:.*]] = nn.linear %{{.*}} -> tensor<?x16xf16>
+// CHECK-DAG: tensor.extract_slice %[[Y]][0, 0]
+// CHECK-DAG: %[[K:.*]] = tensor.extract_slice %[[Y]][0, 8]
+// CHECK: arith.extf %[[K]] : tensor<?x8xf16> to tensor<?x8xf32>
+func.func @main(%x: tensor<?x8xf16> {nn.dims = ["seq", "8"]}, %past: tensor<?x8xf32> {nn.dims = ["past", "8"]}) -> (tensor<1x2x?x4xf16>, tensor<?x8xf32>) {
+  %wq = nn.weight "wq" file 0 offset 0 length 128 : tensor<8x8xf16>
+  %wk = nn.weight "wk" file 0 offset 128 length 128 : tensor<8x8xf16>
+  %bk = nn.weight "bk" file 0 offset 256 length 32 : tensor<8xf32>
+  %s = nn.size "seq"
+  %e = tensor.empty(%s) : tensor<?x8xf32>
+  %h = tensor.empty(%s) : tensor<1x2x?x4xf16>
+  %q = nn.linear %x, %wq : (tensor<?x8xf16>, tensor<8x8xf16>) -> tensor<?x8xf16>
+  %k = nn.linear %x, %wk : (tensor<?x8xf16>, tensor<8x8xf16>) -> tensor<?x8xf16>
+  %k1 = arith.extf %k : tensor<?x8xf16> to tensor<?x8xf32>
+  %k2 = linalg.broadcast ins(%bk : tensor<8xf32>) outs(%e : tensor<?x8xf32>) dimensions = [0]
+  %k3 = arith.addf %k1, %k2 : tensor<?x8xf32>
+  %all = tensor.concat dim(0) %past, %k3 : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  %q5 = nn.reshape %q ["1", "seq", "2", "4"] : (tensor<?x8xf16>) -> tensor<1x?x2x4xf16>
+  %q6 = linalg.transpose ins(%q5 : tensor<1x?x2x4xf16>) outs(%h : tensor<1x2x?x4xf16>) permutation = [0, 2, 1, 3]
+  %o = nn.attention %q6, %q6, %q6 pattern <full> scale 1.0
+      : (tensor<1x2x?x4xf16>, tensor<1x2x?x4xf16>, tensor<1x2x?x4xf16>) -> tensor<1x2x?x4xf16>
+  return %o, %all : tensor<1x2x?x4xf16>, tensor<?x8xf32>
+}
