@@ -2,16 +2,14 @@
 // and compares the results bit by bit.  Made inputs; needs a GPU.
 //
 //   device_memory MODEL.sluice NAME=SIZE,NAME=SIZE
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "runtime/cuda/device.h"
 #include "runtime/exec/context.h"
-#include "runtime/exec/copy.h"
+#include "tools/common/device_data.h"
 #include "tools/common/made_inputs.h"
 
 namespace sluice {
@@ -35,34 +33,19 @@ absl::Status Compare(const std::string& path, const std::string& sizes) {
   std::vector<RunOutput> expected(model->outputs().size());
   RETURN_IF_ERROR(context->Run(made.tensors, expected));
 
-  const cuda::Device& device = model->device()->device();
-  ASSIGN_OR_RETURN(const cuda::Stream stream, cuda::Stream::Create(device));
+  std::vector<Tensor> results;
+  for (const RunOutput& output : expected) {
+    results.push_back(output.tensor);
+  }
+  ASSIGN_OR_RETURN(tools::DeviceData data, tools::DeviceData::Create(*model, made.tensors, results));
   ASSIGN_OR_RETURN(auto other, exec::Context::Create(model));
-  RETURN_IF_ERROR(other->SetStream(stream.get()));
-  std::vector<cuda::DeviceBlock> blocks;
-  std::vector<Tensor> inputs = made.tensors;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const int64_t bytes = static_cast<int64_t>(made.data[i].size());
-    RETURN_IF_ERROR(blocks.emplace_back(device).Reserve(std::max<int64_t>(bytes, 1)));
-    RETURN_IF_ERROR(stream.CopyIn(blocks.back().address(), made.data[i].data(), bytes));
-    inputs[i].data = reinterpret_cast<void*>(blocks.back().address());
-  }
-  std::vector<RunOutput> outputs(expected.size());
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    outputs[i].bytes = exec::DenseBytes(expected[i].tensor);
-    RETURN_IF_ERROR(blocks.emplace_back(device).Reserve(std::max<int64_t>(outputs[i].bytes, 1)));
-    outputs[i].data = reinterpret_cast<void*>(blocks.back().address());
-    outputs[i].on_device = true;
-  }
-  const std::vector<uint8_t> all(inputs.size(), 1);
+  RETURN_IF_ERROR(other->SetStream(data.stream().get()));
   for (int run = 0; run < 3; ++run) {  // a queued run may not disturb the one before
     other->ResetStates();
-    RETURN_IF_ERROR(other->Run(inputs, outputs, all));
+    RETURN_IF_ERROR(other->Run(data.inputs(), data.outputs(), data.places()));
   }
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    std::vector<uint8_t> got(static_cast<size_t>(outputs[i].bytes));
-    RETURN_IF_ERROR(stream.CopyOut(got.data(), reinterpret_cast<cuda::CUdeviceptr>(outputs[i].data), outputs[i].bytes));
-    RETURN_IF_ERROR(stream.Synchronize());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSIGN_OR_RETURN(const std::vector<uint8_t> got, data.Result(i));
     if (std::memcmp(got.data(), expected[i].tensor.data, got.size()) != 0) {
       return absl::InternalError("output '" + model->outputs()[i].name + "' differs");
     }

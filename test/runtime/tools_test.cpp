@@ -164,6 +164,9 @@ TEST_F(Tools, Bench) {
   // Two positions: i64 copied, 16 + 16 bytes; two rows of the table, 64, by 16 bytes of ids into 64 of logits.
   run = Run("sluice-bench", "count.sluice --dims batch=1,seq=2,past=0 --iters 1 --json");
   EXPECT_THAT(run.out, HasSubstr(R"("bytes":176,)"));
+  run = Run("sluice-bench", "add.sluice --dims n=8 --on-device");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.out, HasSubstr("--on-device: the model runs on the CPU"));
   run = Run("sluice-bench", "add.sluice --dims rows=3");
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, HasSubstr("'rows' is no size of the model's inputs (they are n)"));

@@ -27,6 +27,7 @@ struct BenchOptions {
   std::string weights;
   std::string device;
   bool kernels = false;
+  bool on_device = false;
   bool decode = false;
   bool json = false;
   std::string batch = "1";

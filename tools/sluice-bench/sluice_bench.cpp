@@ -19,6 +19,7 @@ void Declare(Flags& flags, BenchOptions& o) {
   flags.String(&o.weights, 0, "weights", "MODEL.onnx|random[:SEED]", "weights of a stripped artifact");
   flags.String(&o.device, 0, "device", "cpu|cuda:N", "where to run; default: what the artifact is for");
   flags.Switch(&o.kernels, 0, "kernels", "one row a launch: time, GB/s, TFLOP/s, share of the roofline");
+  flags.Switch(&o.on_device, 0, "on-device", "inputs and results stay on the GPU; runs are queued, 10 a timed wait");
   flags.Switch(&o.decode, 0, "decode", "time prefill and decode of a decoder");
   flags.String(&o.batch, 0, "batch", "1,8,32", "--decode: sequences at a time");
   flags.Int(&o.context, 0, "context", "N", "--decode: positions before the first timed step");
