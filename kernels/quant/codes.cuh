@@ -26,18 +26,28 @@ __device__ __forceinline__ int32_t code<i4>(const i4* q, int64_t i) {
   return ((q[i >> 1].bits >> (i & 1) * 4 & 15) ^ 8) - 8;
 }
 
-// Which scale element i has: one for all (kAxis < 0), one an index of axis kAxis, or one a block of kBlock along it.
-template <int kAxis, int kBlock, typename V>
-__device__ __forceinline__ int64_t scale_of(const V& x, int64_t i, int64_t inner, int64_t n) {
-  if constexpr (kAxis < 0) {
-    return 0;
-  } else if constexpr (kBlock == 0) {
-    return i / inner % n;
-  } else {
-    const int64_t outer = i / inner / n, at = i / inner % n;
-    return (outer * ((n + kBlock - 1) / kBlock) + at / kBlock) * inner + i % inner;
+// Which scale element i has: one for all (kAxis < 0), one a block of kBlock along axis kAxis, or one an index of the axis,
+// which may turn out to be one for all when it runs.
+template <int kAxis, int kBlock>
+struct Scales {
+  int64_t inner, n;
+
+  template <typename X, typename S, int R, int RS>
+  __device__ __forceinline__ Scales(const View<X, R>& x, const View<S, RS>& scale)
+      : inner(product(x, kAxis < 0 ? R : kAxis + 1, R)),
+        n(kBlock == 0 ? product(scale, 0, RS) : x.size(kAxis < 0 ? 0 : kAxis)) {}
+
+  __device__ __forceinline__ int64_t operator()(int64_t i) const {
+    if constexpr (kAxis < 0) {
+      return 0;
+    } else if constexpr (kBlock == 0) {
+      return i / inner % n;
+    } else {
+      const int64_t outer = i / inner / n, at = i / inner % n;
+      return (outer * ((n + kBlock - 1) / kBlock) + at / kBlock) * inner + i % inner;
+    }
   }
-}
+};
 
 // y = (q − zero) · scale.
 template <int kAxis, int kBlock, typename Q, typename S, typename T, int R, int RS>
@@ -47,10 +57,10 @@ __device__ __forceinline__ void dequantize(const Step* step, const Arg<R>& qa, c
   const View<const S, RS> scale(step, sa);
   const View<const Q, RS> zero(step, za);
   const View<T, R> y(step, ya);
-  const int64_t inner = product(q, kAxis < 0 ? R : kAxis + 1, R), n = kAxis < 0 ? 1 : q.size(kAxis < 0 ? 0 : kAxis);
+  const Scales<kAxis, kBlock> scale_of(q, scale);
   const int64_t total = product(q, 0, R);
   for (int64_t i = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; i < total; i += int64_t(gridDim.x) * blockDim.x) {
-    const int64_t s = scale_of<kAxis, kBlock>(q, i, inner, n);
+    const int64_t s = scale_of(i);
     // Unsigned: the difference of two 32-bit codes may wrap.
     const uint32_t from = zero.present() ? static_cast<uint32_t>(code(zero.data, s)) : 0u;
     const float value = static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(code(q.data, i)) - from));
@@ -66,10 +76,10 @@ __device__ __forceinline__ void quantize(const Step* step, const Arg<R>& xa, con
   const View<const S, RS> scale(step, sa);
   const View<const Q, RS> zero(step, za);
   const View<Q, R> y(step, ya);
-  const int64_t inner = product(x, kAxis < 0 ? R : kAxis + 1, R), n = kAxis < 0 ? 1 : x.size(kAxis < 0 ? 0 : kAxis);
+  const Scales<kAxis, kBlock> scale_of(x, scale);
   const int64_t total = product(x, 0, R);
   for (int64_t i = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; i < total; i += int64_t(gridDim.x) * blockDim.x) {
-    const int64_t s = scale_of<kAxis, kBlock>(x, i, inner, n);
+    const int64_t s = scale_of(i);
     const float v = to_float(x.data[i]) / to_float(scale.data[s]);
     const double rounded = (v != v ? 0.0 : rint(static_cast<double>(v))) + (zero.present() ? code(zero.data, s) : 0);
     const double low = static_cast<double>(kLow), high = static_cast<double>(kHigh);

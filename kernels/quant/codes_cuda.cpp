@@ -30,17 +30,12 @@ const char* CodeType(DType dtype) {
 
 bool IsSmallFloat(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
 
-// "kAxis, kBlock" of scale_of: no axis when one scale is for all.  Empty when the sizes do not tell.
+// "kAxis, kBlock" of Scales: no axis when one scale is for all.
 std::string AxisAndBlock(const CudaQuery& query) {
   const int64_t block = query.attrs.Int("block", 0).value_or(0);
-  int64_t scales = 1;
-  for (const CudaDim& dim : query.ins[1].dims) {
-    if (!dim.constant()) {
-      return "";
-    }
-    scales *= dim.value();
-  }
-  if (block == 0 && scales == 1) {
+  const std::vector<CudaDim>& scales = query.ins[1].dims;
+  if (block == 0 && std::all_of(scales.begin(), scales.end(),
+                                [](const CudaDim& dim) { return dim.constant() && dim.value() == 1; })) {
     return "-1, 0";
   }
   const int64_t axis = query.attrs.Int("axis", 0).value_or(0);
@@ -53,8 +48,6 @@ std::vector<CudaPlan> PlanCodes(const CudaQuery& query, const Gpu& gpu, std::str
               codes = (to_codes ? query.outs[0] : query.ins[0]).dtype;
   if (!IsSmallFloat(real) || *CodeType(codes) == '\0' || (to_codes && BitWidth(codes) < 8)) {
     why = absl::StrFormat("%s and %s", Name(real), Name(codes));
-  } else if (AxisAndBlock(query).empty()) {
-    why = "scales of a dynamic size";
   } else if (!IsSmallFloat(query.ins[1].dtype)) {
     why = absl::StrFormat("scales of %s", Name(query.ins[1].dtype));
   }
