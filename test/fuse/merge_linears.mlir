@@ -48,11 +48,11 @@ func.func @main(%x: tensor<?x8xf32> {nn.dims = ["seq", "8"]}, %c: tensor<1x?x2xf
 
 // -----
 
-// 4-bit weights: codes, scales and zero points are merged, and one zero point everywhere stays one number.
+// 4-bit weights: codes, scales and zero points are merged; zero points that are constants stay one.
 // CHECK-LABEL: func.func @main
 // CHECK-DAG: %[[Q:.*]] = tensor.concat dim(0) %{{.*}}, %{{.*}} : (tensor<16x64xui4>, tensor<4x64xui4>) -> tensor<20x64xui4>
 // CHECK-DAG: %[[S:.*]] = tensor.concat dim(0) %{{.*}}, %{{.*}} : (tensor<16x2xf32>, tensor<4x2xf32>) -> tensor<20x2xf32>
-// CHECK-DAG: %[[Z:.*]] = arith.constant dense<8> : tensor<20x2xui4>
+// CHECK-DAG: %[[Z:.*]] = arith.constant dense<{{\[\[8, 8\], .*\[8, 8\], \[7, 9\], \[7, 9\], \[7, 9\], \[7, 9\]\]}}> : tensor<20x2xui4>
 // CHECK: %[[W:.*]] = nn.dequantize %[[Q]], %[[S]], %[[Z]] {axis = 1 : i64, block = 32 : i64}
 // CHECK: nn.linear %{{.*}}, %[[W]] acc f32
 func.func @main(%x: tensor<?x64xf32> {nn.dims = ["batch", "64"]}) -> (tensor<?x16xf32>, tensor<?x4xf32>) {
@@ -62,7 +62,7 @@ func.func @main(%x: tensor<?x64xf32> {nn.dims = ["batch", "64"]}) -> (tensor<?x1
   %w0 = nn.dequantize %q0, %s0, %z0 {axis = 1 : i64, block = 32 : i64} : (tensor<16x64xui4>, tensor<16x2xf32>, tensor<16x2xui4>) -> tensor<16x64xf32>
   %q1 = nn.weight "q1" file 0 offset 640 length 128 : tensor<4x64xui4>
   %s1 = nn.weight "s1" file 0 offset 768 length 32 : tensor<4x2xf32>
-  %z1 = arith.constant dense<8> : tensor<4x2xui4>
+  %z1 = arith.constant dense<[[7, 9], [7, 9], [7, 9], [7, 9]]> : tensor<4x2xui4>
   %w1 = nn.dequantize %q1, %s1, %z1 {axis = 1 : i64, block = 32 : i64} : (tensor<4x64xui4>, tensor<4x2xf32>, tensor<4x2xui4>) -> tensor<4x64xf32>
   %a = nn.linear %x, %w0 acc f32 : (tensor<?x64xf32>, tensor<16x64xf32>) -> tensor<?x16xf32>
   %b = nn.linear %x, %w1 acc f32 : (tensor<?x64xf32>, tensor<4x64xf32>) -> tensor<?x4xf32>
