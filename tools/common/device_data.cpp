@@ -21,8 +21,11 @@ absl::StatusOr<DeviceData> DeviceData::Create(const exec::Model& model, std::spa
   ASSIGN_OR_RETURN(cuda::Stream stream, cuda::Stream::Create(device));
   DeviceData data(std::move(stream));
   data.inputs_.assign(inputs.begin(), inputs.end());
-  data.places_.assign(inputs.size(), 1);
   for (Tensor& t : data.inputs_) {
+    data.places_.push_back(t.present() ? 1 : 0);
+    if (!t.present()) {
+      continue;
+    }
     ASSIGN_OR_RETURN(void* const to, data.Block(device, exec::DenseBytes(t)));
     RETURN_IF_ERROR(data.stream_.CopyIn(reinterpret_cast<cuda::CUdeviceptr>(to), t.data, exec::DenseBytes(t)));
     t.data = to;
