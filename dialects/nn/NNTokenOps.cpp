@@ -14,6 +14,9 @@ bool differ(int64_t a, int64_t b) { return !ShapedType::isDynamic(a) && !ShapedT
 int64_t rank(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
 }  // namespace
 
+// An angle cut to 16 bits turns by a thousandth too much: tables keep their type.
+OperandRole RopeOp::getOperandRole(unsigned index) { return index == 0 ? OperandRole::Activation : OperandRole::Exact; }
+
 LogicalResult RopeOp::verify() {
   if (rank(getCos()) != 3 || rank(getSin()) != 3) {
     return emitOpError("cos and sin must have rank 3, [batch or 1, seq, r/2]");

@@ -46,7 +46,7 @@ def NN_SoftmaxOp : NN_LoopSpecOp<"softmax", "...->...", [NN_Kernel, NN_HasAxis]>
   let assemblyFormat = "$x `axis` $axis attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_RopeOp : NN_LoopSpecOp<"rope", "bhsd->bhsd", [NN_Kernel]> {
+def NN_RopeOp : NN_LoopSpecOp<"rope", "bhsd->bhsd", [NN_Kernel, DeclareOpInterfaceMethods<NN_PrecisionOpInterface, ["getOperandRole"]>]> {
   let summary = "Rotary position embedding of queries or keys.";
   let description = [{
     x [b, h, s, d]; cos, sin [b or 1, s, r/2]: the first r of d are rotated, the rest copied. Half style rotates the

@@ -6,7 +6,8 @@
 //
 // Element-wise maths, softmax and reductions stay f32, and so does what sines and cosines are taken of: an angle of a
 // thousand has no digit left in bf16.  Kernels sum in f32 whatever they store, so norms and rope lose no more than
-// their results' rounding.  A value that somebody reads narrow is stored narrow for all its readers.
+// their results' rounding.  A value that somebody reads narrow is stored narrow for all its readers.  A model that has
+// layers in the type already stays as it is: what it computes wider, it says with casts of its own.
 #include "dialects/nn/NNDialect.h"
 #include "dialects/nn/WeightExpr.h"
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -55,9 +56,9 @@ TypedAttr converted(DenseElementsAttr constant, FloatType element) {
   return cast<DenseFPElementsAttr>(constant).mapValues(element, convert);
 }
 
-// Operands that a kernel of the dialect reads as numbers of the type its result has: those of its loop spec, or all.
-// None for ops that are no layers (of one operand only, or that sum nothing), and for those over coded weights, whose
-// kernels decode what they multiply.
+// Operands that a kernel of the dialect reads as numbers of the type its result has: those of its loop spec (what it
+// has besides are tables, rope's angles), or all.  None for ops that are no layers (of one operand only, or that sum
+// nothing), and for those over coded weights, whose kernels decode what they multiply.
 unsigned layerOperands(Operation* op) {
   for (Value operand : op->getOperands()) {
     auto transposed = operand.getDefiningOp<linalg::TransposeOp>();
@@ -73,12 +74,29 @@ unsigned layerOperands(Operation* op) {
     return accumulates(op) || isa<nn::PrecisionOpInterface>(op) ? op->getNumOperands() : 0;
   }
   unsigned inputs = static_cast<unsigned>(llvm::count(spec.getLoopSpec().split("->").first, ',')) + 1;
-  return inputs > 1 ? std::min(inputs, op->getNumOperands()) : 0;
+  bool layer = inputs > 1 || (!spec.getLoopSpec().empty() && isa<nn::PrecisionOpInterface>(op));
+  return layer ? std::min(inputs, op->getNumOperands()) : 0;
+}
+
+// True when the model has layers in that type: then what it keeps wide it means to be wide.
+bool isStoredIn(ModuleOp module, Type narrow) {
+  return module
+      .walk([&](Operation* op) {
+        bool layer = layerOperands(op) > 0 && isTensorOf(op->getResult(0), narrow);
+        return layer ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+// Rows of a weight are moved as they are packed; the values stay the same.
+bool looksUp(Operation* op) {
+  auto gather = dyn_cast_or_null<nn::GatherOp>(op);
+  return gather && nn::isWeightExpr(gather.getData());
 }
 
 bool movesOnly(Operation* op) {
-  return isa_and_nonnull<nn::ReshapeOp, linalg::TransposeOp, linalg::BroadcastOp, tensor::ExtractSliceOp,
-                         tensor::ConcatOp>(op);
+  return looksUp(op) || isa_and_nonnull<nn::ReshapeOp, linalg::TransposeOp, linalg::BroadcastOp, tensor::ExtractSliceOp,
+                                        tensor::ConcatOp>(op);
 }
 
 // Ops whose results sines and cosines are taken of, at any distance.
@@ -106,7 +124,7 @@ class Narrower {
       }
     }
     convertStates();
-    for (arith::TruncFOp stored : stored_) {
+    for (const Stored& stored : stored_) {
       shareStored(stored);
     }
     for (Operation& op : llvm::make_early_inc_range(llvm::reverse(func_.getBody().front()))) {
@@ -117,6 +135,11 @@ class Narrower {
   }
 
  private:
+  // A value and what is stored of it.
+  struct Stored {
+    Value wide, narrow;
+  };
+
   void convertLayer(Operation* op, unsigned operands) {
     for (OpOperand& operand : op->getOpOperands().take_front(operands)) {
       if (isTensorOf(operand.get(), wide_)) {
@@ -188,8 +211,8 @@ class Narrower {
       return arith::ConstantOp::create(builder_, value.getLoc(),
                                        converted(mlir::cast<DenseElementsAttr>(constant.getValue()), narrow_));
     }
-    auto stored = arith::TruncFOp::create(builder_, value.getLoc(), withElement(value, narrow_), value);
-    stored_.push_back(stored);
+    Value stored = arith::TruncFOp::create(builder_, value.getLoc(), withElement(value, narrow_), value);
+    stored_.push_back({value, stored});
     return stored;
   }
 
@@ -211,25 +234,30 @@ class Narrower {
         arg.setType(narrow_);
       }
     }
+    if (looksUp(op)) {
+      stored_.push_back({op->getResult(0), clone->getResult(0)});
+    }
     return clone->getResult(0);
   }
 
   // Other readers widen what is stored, rather than have it stored twice.
-  void shareStored(arith::TruncFOp stored) {
-    Value value = stored.getIn();
-    if (stored.use_empty() || value.hasOneUse() || isa<BlockArgument>(value) || nn::isWeightExpr(value)) {
+  void shareStored(const Stored& stored) {
+    Value value = stored.wide;
+    Operation* cut = stored.narrow.getDefiningOp();
+    bool others = llvm::any_of(value.getUsers(), [&](Operation* user) { return user != cut; });
+    if (stored.narrow.use_empty() || !others || isa<BlockArgument>(value) || nn::isWeightExpr(value)) {
       return;
     }
-    builder_.setInsertionPointAfter(stored);
-    Value wide = cast(builder_, stored.getLoc(), stored, wide_);
-    value.replaceAllUsesExcept(wide, stored);
+    builder_.setInsertionPointAfter(cut);
+    Value wide = cast(builder_, cut->getLoc(), stored.narrow, wide_);
+    value.replaceAllUsesExcept(wide, cut);
   }
 
   func::FuncOp func_;
   OpBuilder builder_;
   FloatType narrow_, wide_;
   llvm::DenseMap<Value, Value> narrowed_;
-  SmallVector<arith::TruncFOp> stored_;
+  SmallVector<Stored> stored_;
 };
 
 // Everything in f32: 16-bit weights are widened while they are packed, inputs and results where they enter and leave.
@@ -346,6 +374,14 @@ struct ConvertPrecision : impl::ConvertPrecisionPassBase<ConvertPrecision> {
       return;
     }
     MLIRContext* context = &getContext();
+    FloatType narrow = dtype == "f16"    ? FloatType(Float16Type::get(context))
+                       : dtype == "bf16" ? FloatType(BFloat16Type::get(context))
+                                         : FloatType();
+    if (narrow && isStoredIn(getOperation(), narrow)) {
+      remark::missed(getOperation().getLoc(), remark::RemarkOpts::name("dtype").category("precision"))
+          << "the model's layers are " << dtype.getValue() << " already: nothing is converted";
+      return;
+    }
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (dtype == "tf32") {
         func.walk([&](Operation* op) {
@@ -356,8 +392,7 @@ struct ConvertPrecision : impl::ConvertPrecisionPassBase<ConvertPrecision> {
         continue;
       }
       Widener(func).run();
-      if (dtype != "f32") {
-        FloatType narrow = dtype == "f16" ? FloatType(Float16Type::get(context)) : BFloat16Type::get(context);
+      if (narrow) {
         Narrower(func, narrow).run();
       }
     }

@@ -89,3 +89,39 @@ func.func @half(%x: tensor<?x8xf16> {nn.dims = ["n", "8"]}) -> tensor<?x4xf16> {
   %n = arith.truncf %e : tensor<?x4xf32> to tensor<?x4xf16>
   return %n : tensor<?x4xf16>
 }
+
+// Rope stores what it turns in bf16 and reads its angles in f32; a cache takes it as it is.
+// CHECK-LABEL: func.func @rope
+// CHECK-NOT: arith.extf
+// CHECK: nn.rope %{{.*}}, %{{.*}}, %{{.*}} : (tensor<1x2x?x4xbf16>, tensor<1x?x2xf32>, tensor<1x?x2xf32>) -> tensor<1x2x?x4xbf16>
+// CHECK-NOT: arith.truncf
+// CHECK: tensor.concat dim(2) %{{.*}} : (tensor<1x2x?x4xbf16>, tensor<1x2x?x4xbf16>) -> tensor<1x2x?x4xbf16>
+func.func @rope(%past: tensor<1x2x?x4xf32> {nn.dims = ["1", "2", "past", "4"], nn.role = "state"},
+                %x: tensor<1x?x4xf32> {nn.dims = ["1", "seq", "4"]},
+                %cos: tensor<1x?x2xf32> {nn.dims = ["1", "seq", "2"]}, %sin: tensor<1x?x2xf32> {nn.dims = ["1", "seq", "2"]},
+                %e: tensor<1x2x?x4xf32> {nn.dims = ["1", "2", "seq", "4"]}) -> (tensor<1x2x?x4xf32> {nn.role = "state"}) {
+  %w = nn.weight "w" file 0 offset 0 length 128 : tensor<8x4xf32>
+  %y = nn.linear %x, %w : (tensor<1x?x4xf32>, tensor<8x4xf32>) -> tensor<1x?x8xf32>
+  %h = nn.reshape %y ["1", "seq", "2", "4"] : (tensor<1x?x8xf32>) -> tensor<1x?x2x4xf32>
+  %t = linalg.transpose ins(%h : tensor<1x?x2x4xf32>) outs(%e : tensor<1x2x?x4xf32>) permutation = [0, 2, 1, 3]
+  %k = nn.rope %t, %cos, %sin : (tensor<1x2x?x4xf32>, tensor<1x?x2xf32>, tensor<1x?x2xf32>) -> tensor<1x2x?x4xf32>
+  %present = tensor.concat dim(2) %past, %k : (tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32>) -> tensor<1x2x?x4xf32>
+  return %present : tensor<1x2x?x4xf32>
+}
+
+// One table of rows serves who reads them narrow and who reads them wide.
+// CHECK-LABEL: func.func @rows
+// CHECK: %[[TABLE:.*]] = arith.truncf %{{.*}} : tensor<16x8xf32> to tensor<16x8xbf16>
+// CHECK: %[[ROWS:.*]] = nn.gather %[[TABLE]], %{{.*}} axis 0 : (tensor<16x8xbf16>, tensor<?xi64>) -> tensor<?x8xbf16>
+// CHECK: %[[WIDE:.*]] = arith.extf %[[ROWS]]
+// CHECK-NOT: nn.gather
+// CHECK: nn.linear %[[ROWS]]
+// CHECK: arith.addf %{{.*}}, %[[WIDE]]
+func.func @rows(%ids: tensor<?xi64> {nn.dims = ["n"]}) -> tensor<?x8xf32> {
+  %table = nn.weight "t" file 0 offset 0 length 512 : tensor<16x8xf32>
+  %w = nn.weight "w" file 0 offset 512 length 256 : tensor<8x8xf32>
+  %x = nn.gather %table, %ids axis 0 : (tensor<16x8xf32>, tensor<?xi64>) -> tensor<?x8xf32>
+  %y = nn.linear %x, %w : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %sum = arith.addf %y, %x : tensor<?x8xf32>
+  return %sum : tensor<?x8xf32>
+}
