@@ -24,3 +24,23 @@ class CommandLineTest(unittest.TestCase):
                     run = tools.check(tools.tool("sluice-run", artifact, *flags, "--rtol", 1e-3, "--atol", 1e-4))
                     outputs = run.out.splitlines()
                     self.assertTrue(outputs and all(line.endswith(" ok") for line in outputs), run.out)
+
+    # Half precision errs by its rounding (8 bits of bf16, 11 of f16, some layers deep) and not at all where nothing is
+    # rounded: the largest logit of this model is about 1.  Caches given in f32 are taken in as the artifact stores them.
+    def test_other_types_stay_near_the_data(self):
+        with tempfile.TemporaryDirectory() as folder:
+            artifact = pathlib.Path(folder) / "model.sluice"
+            model = tools.MODELS / "llama-tiny-dynamo"
+            sets = [flag for data in sorted(model.glob("test_data_set_*")) for flag in ("--test-data", data)]
+            errors = {}
+            for dtype, bound in (("bf16", 8e-2), ("f16", 1e-2), ("f32", 1e-4)):
+                tools.check(tools.tool("sluice-compile", model / "model.onnx", "-o", artifact, "-q", "--dtype", dtype))
+                run = tools.check(tools.tool("sluice-run", artifact, *sets, "--rtol", bound, "--atol", bound))
+                errors[dtype] = max(float(line.split()[1]) for line in run.out.splitlines())
+            self.assertGreater(errors["bf16"], 2 * errors["f16"])
+            self.assertGreater(errors["f16"], 10 * errors["f32"])
+
+    def test_unknown_type_is_wrong_usage(self):
+        run = tools.tool("sluice-compile", tools.MODELS / "llama-tiny-dynamo" / "model.onnx", "-o", "x.sluice", "--dtype", "f8")
+        self.assertEqual(run.code, 2)
+        self.assertIn("--dtype: 'f8' (f16, bf16, tf32 or f32)", run.err)
