@@ -44,6 +44,13 @@ std::string functionOf(StringRef name) {
   return name.consume_front("math.") && functions.count(name) ? formatv("sl::{0}_", name).str() : "";
 }
 
+// Of an op whose result has 16 bits, where exactness of f32 is the larger part of its time.
+StringRef narrowFunctionOf(StringRef name) {
+  static const llvm::StringMap<StringRef> functions = {
+      {"arith.divf", "divide"}, {"math.erf", "erf_"}, {"math.exp", "exp_"}, {"math.tanh", "tanh_"}};
+  return functions.lookup(name);
+}
+
 }  // namespace
 
 std::string ScalarText::type(Type type) {
@@ -201,7 +208,9 @@ std::string ScalarText::real(Operation* op) {
   }
   StringRef name = op->getName().getStringRef();
   std::string text;
-  if (StringRef sign = operatorOf(name); !sign.empty()) {
+  if (StringRef quick = isNarrow(type) ? narrowFunctionOf(name) : ""; !quick.empty()) {
+    text = formatv("sl::narrow_result::{0}({1})", quick, llvm::join(args, ", "));
+  } else if (StringRef sign = operatorOf(name); !sign.empty()) {
     text = formatv("{0} {1} {2}", args[0], sign, args[1]);
   } else if (std::string function = functionOf(name); !function.empty()) {
     text = function + "(" + llvm::join(args, ", ") + ")";

@@ -29,6 +29,32 @@ module attributes {exec.target = "cuda-sm90a"} {
     exec.yield %0 : tensor<?x64xf32>
   }
 
+  // Functions whose exactness in f32 a 16-bit result would not keep have cheaper forms for it.
+  // CHECK-LABEL: exec.kernel @narrow
+  // CHECK-SAME: sl::narrow<sl::f16>(sl::narrow_result::erf_(sl::widen(e0)))
+  // CHECK-LABEL: exec.kernel @exact
+  // CHECK-SAME: = sl::erf_(e0)
+  exec.kernel @narrow generated dims [["p0"], ["p0"]] grid "p0" {
+  ^bb0(%x: tensor<?xf16>, %y: tensor<?xf16>):
+    %0 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+        ins(%x : tensor<?xf16>) outs(%y : tensor<?xf16>) {
+    ^bb0(%a: f16, %out: f16):
+      %1 = math.erf %a : f16
+      linalg.yield %1 : f16
+    } -> tensor<?xf16>
+    exec.yield %0 : tensor<?xf16>
+  }
+  exec.kernel @exact generated dims [["p0"], ["p0"]] grid "p0" {
+  ^bb0(%x: tensor<?xf32>, %y: tensor<?xf32>):
+    %0 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+        ins(%x : tensor<?xf32>) outs(%y : tensor<?xf32>) {
+    ^bb0(%a: f32, %out: f32):
+      %1 = math.erf %a : f32
+      linalg.yield %1 : f32
+    } -> tensor<?xf32>
+    exec.yield %0 : tensor<?xf32>
+  }
+
   // A transposed operand is read an element at a time.
   // CHECK-LABEL: exec.kernel @transposed
   // CHECK-SAME: sl::walk<1>(p0 * p1,
