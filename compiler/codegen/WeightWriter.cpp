@@ -198,7 +198,7 @@ LogicalResult WeightWriter::write(fb::ProgramT& program) {
   for (auto [n, name] : llvm::enumerate(fileNames(module_))) {
     auto file = std::make_unique<fb::WeightFileT>();
     file->name = name;
-    auto bytes = options_.stripWeights ? absl::StatusOr<int64_t>(0) : reader_.FileBytes(n);
+    const absl::StatusOr<int64_t> bytes = reader_.FileBytes(n);  // a stripped artifact may be made before its weights
     file->bytes = bytes.ok() ? static_cast<uint64_t>(*bytes) : 0;
     program.files.push_back(std::move(file));
   }

@@ -26,7 +26,7 @@ absl::StatusOr<std::unique_ptr<PackReader>> OpenFiles(const artifact::Artifact& 
   for (const fb::WeightFile* file : List(artifact.program().files())) {
     paths.push_back(paths.empty() ? model : (dir / file->name()->str()).string());
     ASSIGN_OR_RETURN(const RandomAccessFile opened, RandomAccessFile::Open(paths.back()));
-    if (static_cast<uint64_t>(opened.size()) != file->bytes()) {
+    if (file->bytes() != 0 && static_cast<uint64_t>(opened.size()) != file->bytes()) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s: has %d bytes, the model that was compiled had %u (give that model's files)",
                           paths.back(), opened.size(), file->bytes()));

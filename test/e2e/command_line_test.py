@@ -44,3 +44,11 @@ class CommandLineTest(unittest.TestCase):
         run = tools.tool("sluice-compile", tools.MODELS / "llama-tiny-dynamo" / "model.onnx", "-o", "x.sluice", "--dtype", "f8")
         self.assertEqual(run.code, 2)
         self.assertIn("--dtype: 'f8' (f16, bf16, tf32 or f32)", run.err)
+
+    def test_a_stripped_artifact_takes_the_models_weights(self):
+        with tempfile.TemporaryDirectory() as folder:
+            artifact, model = pathlib.Path(folder) / "model.sluice", tools.MODELS / "llama-tiny-optimum"
+            tools.check(tools.tool("sluice-compile", model / "model.onnx", "-o", artifact, "-q", "--strip-weights"))
+            run = ["sluice-run", artifact, "--test-data", model / "test_data_set_0"]
+            self.assertNotEqual(tools.tool(*run).code, 0)
+            tools.check(tools.tool(*run, "--weights", model / "model.onnx"))

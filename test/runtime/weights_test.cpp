@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 // y = x · wᵀ; w [2, 3] lies transposed at byte 8 of the second file.
-std::vector<uint8_t> Stripped() {
+std::vector<uint8_t> Stripped(uint64_t weights_bytes = 32) {
   ArtifactBuilder b;
   FunctionBuilder& main = b.Function("main");
   const int weight = b.Weight("w", DType::kF32, {2, 3}, std::vector<uint8_t>(24));
@@ -26,7 +26,8 @@ std::vector<uint8_t> Stripped() {
       {.kind = PackKind::kTranspose, .dtype = DType::kF32, .sizes = {2, 3}, .inputs = {0}, .ints = {1, 0}});
   const std::string pack = SerializePack(expr);
   b.program.weights[weight]->pack.assign(pack.begin(), pack.end());
-  for (const auto& [name, bytes] : {std::pair<const char*, uint64_t>{"model.onnx", 5}, {"weights.bin", 32}}) {
+  for (const auto& [name, bytes] :
+       {std::pair<const char*, uint64_t>{"model.onnx", 5}, {"weights.bin", weights_bytes}}) {
     auto file = std::make_unique<fb::WeightFileT>();
     file->name = name;
     file->bytes = bytes;
@@ -57,8 +58,10 @@ TEST(Weights, FromTheModelsFiles) {
   auto y = RunWith(Stripped(), model);
   ASSERT_TRUE(y.ok()) << y.status();
   EXPECT_THAT(*y, ElementsAre(1, 3, 5, 2, 4, 6));
+  EXPECT_TRUE(RunWith(Stripped(0), model).ok());  // compiled before the file was there: any size will do
   std::filesystem::resize_file(dir / "weights.bin", 31);
   EXPECT_THAT(std::string(RunWith(Stripped(), model).status().message()), HasSubstr("weights.bin: has 31 bytes"));
+  EXPECT_FALSE(RunWith(Stripped(0), model).ok());  // but it must hold the weights
   std::filesystem::remove(dir / "weights.bin");
   EXPECT_EQ(RunWith(Stripped(), model).status().code(), absl::StatusCode::kNotFound);
   std::filesystem::remove_all(dir);
