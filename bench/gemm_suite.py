@@ -29,6 +29,17 @@ struct Epilogue {
   __device__ __forceinline__ float operator()(float v, int64_t row, int64_t column) const { return v + sl::to_float(other[row * width + column]); }
 };
 """)}
+# Of two parts, with biases for the result's columns, first and second in turn.
+GATED = """
+struct Epilogue {
+  const sl::bf16* bias;
+  __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<2>& e0) : bias(sl::View<sl::bf16, 2>(step, e0).data) {}
+  __device__ __forceinline__ float operator()(float gate, float up, int64_t, int64_t column) const {
+    gate += sl::to_float(bias[2 * column]);
+    return __fdividef(gate, 1.0f + __expf(-gate)) * (up + sl::to_float(bias[2 * column + 1]));
+  }
+};
+"""
 
 
 def linear(m, n, k, dtype="bf16", out=None, epilogue=None):
@@ -39,6 +50,20 @@ def linear(m, n, k, dtype="bf16", out=None, epilogue=None):
         query |= {"epilogue": text, "epilogue_ins": 2}
         query["ins"].append({"dtype": dtype, "dims": [{"m": m, "n": n}[d] for d in dims]})
     return query
+
+
+def gated(query):
+    """The same with silu(gate) * up as its epilogue: half of its columns."""
+    out = query["outs"][0]
+    out["dims"] = out["dims"][:-1] + [out["dims"][-1] // 2]
+    bias = {"dtype": "bf16", "dims": [out["dims"][-1], 2]}
+    return query | {"epilogue": GATED, "epilogue_ins": len(query["ins"]), "parts": 2, "ins": query["ins"] + [bias]}
+
+
+def gated_reference(sums, bias, torch):
+    """`sums` has 8 columns of the gate, 8 of up, and so on."""
+    gate, up = (part.flatten(1) + bias[:, i].double() for i, part in enumerate(sums.unflatten(1, (-1, 2, 8)).unbind(2)))
+    return torch.nn.functional.silu(gate) * up
 
 
 def matmul(batch, m, n, k, dtype="bf16", transpose_b=False):
@@ -61,6 +86,9 @@ def checks():
     cases += [linear(*s, dtype="f16") for s in CHECKS[6:12:4]] + [linear(*s, dtype="f32") for s in CHECKS[3:18:2]]
     cases += [linear(*s, out="f32") for s in CHECKS[6:13:6]]
     cases += [linear(m, 1024, 776, epilogue=e) for e in EPILOGUES for m in (5, 300)]
+    cases += [gated(linear(m, n, k)) for m, n, k in ((1, 1008, 776), (5, 16, 8), (13, 4112, 4096), (33, 560, 520), (64, 1024, 2048), (100, 336, 264), (300, 2064, 776), (1025, 1584, 1096))]
+    cases += [gated(linear(m, 1008, 2048, dtype=t)) for t in ("f16", "f32") for m in (3, 200)]
+    cases += [gated(linear(m, 48, 33)) for m in (7, 70)] + [gated(varying(linear(m, 1040, 2048), most)) for m, most in ((1, 64), (129, 3000))]
     cases += [varying(linear(m, 1024, 2048), most) for m, most in ((0, 64), (1, 64), (50, 64), (129, 3000), (1000, 3000))]
     cases += [matmul(b, m, n, k, transpose_b=t) for t in (False, True) for b, m, n, k in (((3,), 200, 264, 136), ((2, 5), 128, 128, 64), ((), 300, 1000, 520))]
     cases += [matmul((2, 3), 33, 65, 17, dtype="f32", transpose_b=t) for t in (False, True)]
@@ -68,11 +96,11 @@ def checks():
 
 
 def table():
-    return [linear(*s) for s in SHAPES]
+    return [linear(*s) for s in SHAPES] + [gated(linear(m, 28672, 4096)) for m in (1, 32, 512, 16384)]
 
 
 def flops(query):
-    (m, k), n = query["ins"][0]["dims"], query["outs"][0]["dims"][1]
+    (m, k), n = query["ins"][0]["dims"], query["ins"][1]["dims"][0]
     return 2 * m * n * k
 
 
@@ -81,8 +109,8 @@ def bytes_of(query):
 
 
 def label(query):
-    (m, k), n = query["ins"][0]["dims"], query["outs"][0]["dims"][1]
-    return f"{m} x {n} x {k}"
+    (m, k), n = query["ins"][0]["dims"], query["ins"][1]["dims"][0]
+    return f"{m} x {n} x {k}" + (" gated" if query.get("parts") else "")
 
 
 def groups(query):
@@ -99,6 +127,8 @@ def reference(query, operands, torch):
     a, b = operands[0].double(), operands[1].double()
     transposed = query["name"] == "linear" or query["attrs"]["transpose_b"]
     c = a @ (b.transpose(-1, -2) if transposed else b)
+    if query.get("parts"):
+        return gated_reference(c, operands[2], torch)
     if len(operands) > 2:
         other = operands[2].double()
         c = torch.nn.functional.gelu(c + other, approximate="tanh") if other.dim() == 1 else c + other
@@ -117,15 +147,18 @@ def read_ceiling(torch, device, pool):
 def runs(query, plans, modules, pool, torch, device):
     """Graphs of `reps` launches over rotating weights; peer: cuBLASLt's first heuristic answer through torch."""
     torch.backends.cuda.preferred_blas_library("cublaslt")
-    (m, k), n = query["ins"][0]["dims"], query["outs"][0]["dims"][1]
+    (m, k), n = query["ins"][0]["dims"], query["ins"][1]["dims"][0]
     reps = max(1, min(40, int(400 / (max(flops(query) / 600e6, 2 * n * k / 4e6) + 2))))
     copies = max(1, pool["weights"].numel() // (n * k))
     weights = [pool["weights"][i % copies * n * k:][:n * k].view(n, k) for i in range(reps)]
     x, y = pool["rows"][:m * k].view(m, k), pool["out"][:m * n].view(m, n)
+    more, result = [], y
+    if query.get("parts"):
+        more, result = [torch.randn(n // 2, 2, device="cuda").to(torch.bfloat16)], torch.empty(m, n // 2, device="cuda", dtype=torch.bfloat16)
     graphs = {}
     for plan in plans:
-        graphs[plan["plan"]] = device.graph_of([device.Launch(modules, plan, [x, w, y]) for w in weights])
+        graphs[plan["plan"]] = device.graph_of([device.Launch(modules, plan, [x, w, *more, result]) for w in weights])
     graphs["peer"] = device.graph_of([lambda w=w: torch.mm(x, w.t(), out=y) for w in weights])
     if len(plans) == 1:
-        graphs["no overlap"] = device.graph_of([device.Launch(modules, plans[0], [x, w, y], overlap=False) for w in weights])
+        graphs["no overlap"] = device.graph_of([device.Launch(modules, plans[0], [x, w, *more, result], overlap=False) for w in weights])
     return graphs, reps

@@ -106,6 +106,8 @@ absl::StatusOr<CudaQuery> ParseQuery(const JsonField& field) {
   ASSIGN_OR_RETURN(query.outs, ParseOperands(outs));
   ASSIGN_OR_RETURN(const int64_t first, field.IntegerOr("epilogue_ins", static_cast<int64_t>(query.ins.size())));
   query.epilogue_ins = static_cast<int>(first);
+  ASSIGN_OR_RETURN(const int64_t parts, field.IntegerOr("parts", 1));
+  query.parts = static_cast<int>(parts);
   return query;
 }
 

@@ -1,4 +1,5 @@
 """Linear layers with 4- and 8-bit weights: which are asked for, checked and timed."""
+from gemm_suite import gated, gated_reference
 
 
 def quantized(m, n, k, bits=4, block=32, dtype="bf16", scale="f16", signed=False, zero=False):
@@ -12,7 +13,8 @@ def quantized(m, n, k, bits=4, block=32, dtype="bf16", scale="f16", signed=False
 
 
 def checks():
-    cases = []
+    cases = [gated(quantized(m, n, k, bits, 32, dtype, zero=zero)) for bits in (4, 8) for m, n, k, dtype, zero in
+             ((1, 48, 128, "bf16", False), (9, 1008, 320, "bf16", True), (40, 336, 1024, "f32", False))]
     for bits in (4, 8):
         cases += [quantized(m, n, k, bits, block) for m, n, k, block in ((1, 64, 128, 32), (3, 100, 320, 32), (9, 1000, 1024, 64), (33, 48, 4096, 128), (70, 17, 96, 32), (1, 4096, 4096, 32))]
         cases += [quantized(5, 80, 416, bits, 32, dtype, scale, signed, zero) for dtype, scale, signed, zero in
@@ -65,6 +67,9 @@ def dense(query, operands, torch):
 
 
 def reference(query, operands, torch):
+    if query.get("parts"):
+        *operands, bias = operands
+        return gated_reference(operands[0].double() @ dense(query, operands, torch).t(), bias, torch)
     return operands[0].double() @ dense(query, operands, torch).t()
 
 

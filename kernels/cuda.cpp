@@ -73,6 +73,16 @@ void Sort(std::vector<CudaPlan>& plans) {
 constexpr int64_t kRungs[] = {4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
 constexpr double kWorth = 1.05;
 
+// Of `current`, which was made for more rows than the query's, whose plans are `plans`.
+double TimeFor(const CudaQuery& query, const CudaFamily& family, const Gpu& gpu, const CudaPlan& current,
+               const std::vector<CudaPlan>& plans) {
+  if (family.predict != nullptr) {
+    return family.predict(query, gpu, current);
+  }
+  const auto same = std::find_if(plans.begin(), plans.end(), [&](const CudaPlan& p) { return p.name == current.name; });
+  return same != plans.end() ? std::min(same->us, current.us) : current.us;
+}
+
 // Plans for fewer rows than `most` is meant for, by ascending limit.  From many rows to few: a plan serves until
 // another one beats it.
 std::vector<CudaForm> SmallerForms(CudaQuery query, const CudaFamily& family, const Gpu& gpu, const CudaPlan& most) {
@@ -86,10 +96,7 @@ std::vector<CudaForm> SmallerForms(CudaQuery query, const CudaFamily& family, co
       break;
     }
     Sort(plans);
-    const auto same =
-        std::find_if(plans.begin(), plans.end(), [&](const CudaPlan& p) { return p.name == current.name; });
-    // Fewer rows take it no longer than those it was chosen for.
-    const double us = same != plans.end() ? std::min(same->us, current.us) : current.us;
+    const double us = TimeFor(query, family, gpu, current, plans);
     if (plans.front().us * kWorth < us) {
       current = plans.front();
       forms.insert(forms.begin(), {rung, current});
@@ -126,6 +133,9 @@ absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
   }
   if (!query.epilogue.empty() && !family->epilogue) {
     return absl::NotFoundError(absl::StrFormat("CUDA kernel '%s' takes no epilogue", query.name));
+  }
+  if (query.parts > 1 && family->column_ins == 0) {
+    return absl::NotFoundError(absl::StrFormat("CUDA kernel '%s' takes no epilogue of parts", query.name));
   }
   std::string why;
   std::vector<CudaPlan> plans = family->plans(query, gpu, why);

@@ -44,6 +44,8 @@ struct CudaOperand {
   int rank() const { return static_cast<int>(dims.size()); }
 };
 
+inline constexpr int64_t kPartColumns = 8;  // what a thread of a tensor core's accumulator has both of
+
 // One operation to be computed.
 struct CudaQuery {
   std::string name;  // the nn op's mnemonic
@@ -58,6 +60,9 @@ struct CudaQuery {
   // matrix of its last dimension.  It is called for elements of the result only.
   std::string epilogue;
   int epilogue_ins = 0;
+  // 2: the functor is operator()(float first, float second, row, column), and the op has twice the columns of outs[0].
+  // The compiler has put them in blocks of kPartColumns: those of the first part, as many of the second, and so on.
+  int parts = 1;
   // The most that the family's `rows` is in the launches that are meant, and what it typically is; -1: as the operands
   // say.
   int64_t rows_max = -1;
@@ -131,9 +136,14 @@ struct CudaFamily {
   std::vector<CudaPlan> (*plans)(const CudaQuery& query, const Gpu& gpu, std::string& why);
   CudaKernel (*emit)(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan);
   bool epilogue = false;  // reads CudaQuery::epilogue
+  // Operands (bit i) whose dimension 0 is the columns of the result, in a family that reads CudaQuery::parts; 0:
+  // others.
+  uint32_t column_ins = 0;
   // The size the best plan depends on most, as a grid says it ("x0_0 * x0_1"), in a family that reads
   // CudaQuery::rows_max; "" where it is constant.  Null: one plan is for every size.
   std::string (*rows)(const CudaQuery& query) = nullptr;
+  // The time a plan that was made for more rows takes for the query's.  Null: no longer than for those.
+  double (*predict)(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) = nullptr;
 };
 
 // The family of that name, or null.

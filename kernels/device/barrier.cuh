@@ -89,6 +89,13 @@ SL_DEVICE void cluster_sync() {
   jitter();
 }
 
+// In two steps, with other work between them.  A thread that exits counts as arrived.
+SL_DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
+SL_DEVICE void cluster_wait() {
+  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+  jitter();
+}
+
 // The same, and what each thread stored before it is seen by all after it, in shared memory of peers too.
 SL_DEVICE void cluster_publish() {
   asm volatile("barrier.cluster.arrive.release.aligned;\n barrier.cluster.wait.acquire.aligned;" ::: "memory");

@@ -32,9 +32,11 @@ SL_DEVICE T* matrix_of(const View<T, R>& view, int batch) {
   return data;
 }
 
-template <int kRows_, int kCols_, bool kTf32_>  // kTf32: f32 is not split, products keep 10 bits
+// kTf32: f32 is not split, products keep 10 bits; kParts: of the epilogue
+template <int kRows_, int kCols_, bool kTf32_, int kParts_>
 struct AnyPlan {
   static constexpr bool kTf32 = kTf32_;
+  static constexpr int kParts = kParts_;
   static constexpr int kRows = kRows_, kCols = kCols_;
   static constexpr int kDepth = kRows <= 16 ? 64 : kRows <= 64 ? 32 : 16;
   static constexpr int kWarpsDown = kRows <= 16 ? 1 : 2, kWarpsAcross = kRows <= 16 ? 4 : kCols / 32;
@@ -43,6 +45,7 @@ struct AnyPlan {
                                                                                           : 1;  // of an SM, at least
   static constexpr int kDown = kRows / kWarpsDown / 16, kAcross = kCols / kWarpsAcross / 8;  // 16 x 8 blocks of a warp
   static constexpr int kPitch = kDepth + 4;  // the 8 rows and 4 columns of a fragment meet 32 banks
+  static_assert(kAcross % kParts == 0);
 };
 
 // One [kRows, kDepth] block of an operand; a thread holds kEach elements, kStep apart in one dimension.
@@ -123,12 +126,19 @@ SL_DEVICE void gemm_any(A a, B b, Out* out, int tile_row, int tile_col, int batc
 #pragma unroll
   for (int i = 0; i < P::kDown; ++i)
 #pragma unroll
-    for (int j = 0; j < P::kAcross; ++j)
+    for (int j = 0; j < P::kAcross; j += P::kParts)
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const int row = tile_row * P::kRows + row0 + i * 16 + lane / 4 + half * 8;
-        const int col = tile_col * P::kCols + col0 + j * 8 + lane % 4 * 2;
-        store_result(epilogue, {sums[i][j][2 * half], sums[i][j][2 * half + 1]}, out, row, col, batch, sizes);
+        const int col = (tile_col * P::kCols + col0 + j * 8) / P::kParts + lane % 4 * 2;
+        const Pair first{sums[i][j][2 * half], sums[i][j][2 * half + 1]};
+        Pair v;
+        if constexpr (P::kParts == 2) {
+          v = finish(epilogue, first, {sums[i][j + 1][2 * half], sums[i][j + 1][2 * half + 1]}, row, col, batch, sizes);
+        } else {
+          v = finish(epilogue, first, row, col, batch, sizes);
+        }
+        store_result(v, out, row, col, batch, sizes.m, sizes.n / P::kParts);
       }
 }
 

@@ -16,7 +16,7 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // costs 1.9 % against the best plan of each shape.
 constexpr double kGhz = 1.98;             // the boost clock; under load part of the efficiency below is a lower one
 constexpr double kSmBytesPerClk = 52;     // that one SM takes in, however they are sent to it
-constexpr double kFillCost = 1.35;        // of a row of x beyond the tensor against one within
+constexpr double kFillCost = 3.4;         // of a row of x beyond the tensor against one within
 constexpr double kL2BytesPerClk = 12800;  // that L2 gives; a multicast counts once
 constexpr double kUsPerClk = 1e-3 / kGhz;
 
@@ -26,13 +26,13 @@ int64_t BoxRows(int64_t rows) {
   while (box < rows && box < 8) {
     box *= 2;
   }
-  return rows <= 8 ? box : rows <= 64 ? RoundUp(rows, 8) : RoundUp(rows, 32);
+  return rows <= 8 ? box : RoundUp(rows, 8);
 }
 
 double MemoryUs(const GemmWhat& what, const Gpu& gpu) {
   const double weight = static_cast<double>(what.n) * what.k * BitWidth(what.weight) / 8;
   const double in = static_cast<double>(what.m) * what.k * BitWidth(what.in) / 8;
-  const double out = static_cast<double>(what.m) * what.n * BitWidth(what.out) / 8;
+  const double out = static_cast<double>(what.m) * what.n / what.parts * BitWidth(what.out) / 8;
   return what.batch * (weight + in + out) / (gpu.read_gbs * 1e3);
 }
 
@@ -107,7 +107,7 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
     if (what.weight_by_width && plan.cols % (64 * plan.multicast) != 0) {
       continue;
     }
-    if (CeilDiv(what.k, 64) < plan.split) {
+    if (CeilDiv(what.k, 64) < plan.split || plan.cols / plan.split % (16 * what.parts) != 0) {
       continue;
     }
     GemmHow how{.form = GemmForm::kTiles,
@@ -117,7 +117,8 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
                 .multicast = plan.multicast,
                 .split = plan.split,
                 .ping_pong = plan.ping_pong,
-                .box = BoxRows(what.m_max < 0 ? kTileRows : std::min(what.m_max, kTileRows))};
+                .box = BoxRows(what.m_max < 0 ? kTileRows : std::min(what.m_max, kTileRows)),
+                .parts = what.parts};
     PredictTiles(what, gpu, how);
     all.push_back(how);
   }
@@ -141,15 +142,20 @@ void FitStreamRing(GemmHow& how) {
 }
 
 constexpr double kStreamUsPerClk = 1e-3 / 1.73;  // of its own fit
+constexpr int64_t kStreamSplits[] = {1, 2, 4};
 
 void PredictStream(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
-  const int64_t tiles = CeilDiv(what.n, how.rows), each = CeilDiv(tiles, gpu.sms);
-  how.ctas = CeilDiv(tiles, each);
-  how.tail = each > 1 ? 0 : what.k <= 8192 ? 3 : 8;
-  const double bytes = each * (how.rows + std::min(what.m, how.cols)) * 2.0 * what.k;
+  const int64_t tiles = CeilDiv(what.n, how.rows), each = CeilDiv(tiles, Clusters(how, gpu));
+  const int64_t depth = CeilDiv(what.k, how.split);
+  how.ctas = CeilDiv(tiles, each) * how.split;
+  how.tail = each > 1 ? 0 : depth <= 8192 ? 3 : 8;
+  const double bytes = each * (how.rows + std::min(what.m, how.cols)) * 2.0 * depth;
   const double fill = bytes / std::min(57.0, 6400.0 / how.ctas) * kStreamUsPerClk;
-  const double mma = each * (what.k / 16.0) * 37 * std::max(1.0, how.cols / 32.0) * kStreamUsPerClk;
-  how.us = std::max({MemoryUs(what, gpu), fill, mma}) + 0.23 * fill + 0.9 + 0.009 * how.ctas;
+  const double mma = each * (depth / 16.0) * 37 * std::max(1.0, how.cols / 32.0) * kStreamUsPerClk;
+  // What is not hidden: the ramp and the tail, and the exchange of a split.
+  const double rest =
+      how.split > 1 ? 0.4 * std::sqrt(fill) + 0.012 * how.cols : (0.75 + 0.011 * what.m) * std::sqrt(fill);
+  how.us = std::max({MemoryUs(what, gpu), fill, mma}) + rest + 1;
 }
 
 void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
@@ -158,13 +164,24 @@ void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) 
     return;
   }
   for (const int64_t rows : kStreamRows) {
-    GemmHow how{.form = GemmForm::kStream,
-                .rows = rows,
-                .cols = RoundUp(std::max<int64_t>(1, what.m_max), 8),
-                .box = BoxRows(what.m_max)};
-    FitStreamRing(how);
-    PredictStream(what, gpu, how);
-    all.push_back(how);
+    if (rows % (8 * what.parts) != 0) {
+      continue;
+    }
+    for (const int64_t split : kStreamSplits) {
+      GemmHow how{.form = GemmForm::kStream,
+                  .rows = rows,
+                  .cols = RoundUp(std::max<int64_t>(1, what.m_max), 8),
+                  .split = split,
+                  .box = BoxRows(what.m_max),
+                  .parts = what.parts};
+      FitStreamRing(how);
+      // The cluster of a split has one tile, and each of its CTAs some slots.
+      const bool fits = CeilDiv(what.n, rows) <= Clusters(how, gpu) && CeilDiv(what.k, 64 * how.blocks) >= split;
+      if (split == 1 || fits) {
+        PredictStream(what, gpu, how);
+        all.push_back(how);
+      }
+    }
   }
 }
 
@@ -172,15 +189,21 @@ void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) 
 
 constexpr std::array<int64_t, 2> kAnyTiles[] = {{16, 32}, {64, 64}, {128, 128}};
 
+void PredictAny(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
+  how.ctas = CeilDiv(what.m, how.rows) * CeilDiv(what.n, how.cols) * what.batch;
+  const double products = what.tf32 ? 1 : what.in == DType::kF32 || what.weight == DType::kF32 ? 3 : 1;
+  // Each clk an SM does 512 multiply-adds of tf32 by mma.sync, half of that in practice; small tiles wait for memory.
+  const double per_tile = how.rows * how.cols * static_cast<double>(what.k) * products / 256 + what.k * 40.0;
+  const int64_t blocks = how.rows < 128 ? 2 : 1, waves = CeilDiv(std::max<int64_t>(1, how.ctas), gpu.sms * blocks);
+  how.us = std::max(MemoryUs(what, gpu), waves * per_tile * blocks * kUsPerClk) + 3;
+}
+
 void AddAny(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
   for (const auto& [rows, cols] : kAnyTiles) {
-    GemmHow how{.form = GemmForm::kAny, .rows = rows, .cols = cols};
-    how.ctas = CeilDiv(what.m, rows) * CeilDiv(what.n, cols) * what.batch;
-    const double products = what.tf32 ? 1 : what.in == DType::kF32 || what.weight == DType::kF32 ? 3 : 1;
-    // Each clk an SM does 512 multiply-adds of tf32 by mma.sync, half of that in practice; small tiles wait for memory.
-    const double per_tile = rows * cols * static_cast<double>(what.k) * products / 256 + what.k * 40.0;
-    const int64_t waves = CeilDiv(std::max<int64_t>(1, how.ctas), gpu.sms * (rows < 128 ? 2 : 1));
-    how.us = std::max(MemoryUs(what, gpu), waves * per_tile * (rows < 128 ? 2 : 1) * kUsPerClk) + 3;
+    // A warp of the smallest tile has 8 columns for each part.
+    GemmHow how{
+        .form = GemmForm::kAny, .rows = rows, .cols = rows == 16 ? cols * what.parts : cols, .parts = what.parts};
+    PredictAny(what, gpu, how);
     all.push_back(how);
   }
 }
@@ -190,12 +213,13 @@ void AddAny(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
 int64_t GemmHow::SharedBytes() const {
   switch (form) {
     case GemmForm::kTiles: {
-      const int64_t slice = cols / split, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
+      const int64_t slice = cols / split / parts, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
       return RoundUp(stages * (rows + cols) * 128 + 2 * 2 * 64 * panel * 2 + (2 * stages + 1) * 8, 1024);
     }
     case GemmForm::kStream: {
       const int64_t slack = RoundUp((64 - rows) * 128 + 16, 8);
-      return RoundUp(stages * blocks * (rows + cols) * 128 + slack + 2 * stages * 8, 1024);
+      const int64_t inbox = (split - 1) * cols * 256 + 16;
+      return RoundUp(stages * blocks * (rows + cols) * 128 + slack + inbox + (2 * stages + 1) * 8, 1024);
     }
     case GemmForm::kAny:
       return 0;
@@ -210,11 +234,26 @@ std::string GemmHow::Name() const {
                              multicast > 1 ? " multicast" : "", split > 1 ? absl::StrCat(" split ", split) : "",
                              box < rows ? absl::StrCat(" box ", box) : "");
     case GemmForm::kStream:
-      return absl::StrFormat("stream %dx%d", rows, cols);
+      return absl::StrFormat("stream %dx%d%s", rows, cols, split > 1 ? absl::StrCat(" split ", split) : "");
     case GemmForm::kAny:
       return absl::StrFormat("any %dx%d", rows, cols);
   }
   return "";
+}
+
+double PredictGemm(const GemmWhat& what, const Gpu& gpu, GemmHow how) {
+  switch (how.form) {
+    case GemmForm::kTiles:
+      PredictTiles(what, gpu, how);
+      break;
+    case GemmForm::kStream:
+      PredictStream(what, gpu, how);
+      break;
+    case GemmForm::kAny:
+      PredictAny(what, gpu, how);
+      break;
+  }
+  return how.us;
 }
 
 std::vector<GemmHow> GemmCandidates(const GemmWhat& what, const Gpu& gpu) {

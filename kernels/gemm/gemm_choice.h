@@ -23,6 +23,7 @@ struct GemmWhat {
   bool batched = false;          // there is a batch dimension that is not constantly 1
   bool read_only_weight = false;
   bool tf32 = false;  // products of f32 keep 10 bits
+  int64_t parts = 1;  // of the epilogue: the result has n / parts columns
 };
 
 enum class GemmForm : int64_t {
@@ -36,12 +37,13 @@ struct GemmHow {
   GemmForm form = GemmForm::kAny;
   int64_t rows = 0, cols = 0;        // of a tile of the result; stream: weight rows of a tile, tokens
   int64_t stages = 0;                // slots of the ring
-  int64_t multicast = 1, split = 1;  // tiles: how a cluster is used
+  int64_t multicast = 1, split = 1;  // how a cluster is used; stream: to split k
   bool ping_pong = false;            // tiles: consumers take tiles in turn
   int64_t box = 0;                   // tiles and stream: rows of x that one TMA load brings
   int64_t ctas = 0;                  // of the grid; when m varies, its most
   int64_t band = 1;                  // tiles: rows of tiles walked together
   int64_t blocks = 0, tail = 0;      // stream: 64-wide blocks of k in a slot; slots left when the next kernel may begin
+  int64_t parts = 1;                 // of the epilogue
   double us = 0;                     // predicted
 
   int64_t cluster() const { return multicast * split; }
@@ -52,11 +54,14 @@ struct GemmHow {
   // kernels/common/plan_numbers.h
   static constexpr auto kNumbers =
       std::tuple(&GemmHow::form, &GemmHow::rows, &GemmHow::cols, &GemmHow::stages, &GemmHow::multicast, &GemmHow::split,
-                 &GemmHow::ping_pong, &GemmHow::box, &GemmHow::ctas, &GemmHow::band, &GemmHow::blocks, &GemmHow::tail);
+                 &GemmHow::ping_pong, &GemmHow::box, &GemmHow::ctas, &GemmHow::band, &GemmHow::blocks, &GemmHow::tail,
+                 &GemmHow::parts);
 };
 
 // Every way that can compute `what`, with its prediction.  Never empty for float types.
 std::vector<GemmHow> GemmCandidates(const GemmWhat& what, const Gpu& gpu);
+// The time of `how` for `what`, which may have fewer rows than those it was made for.
+double PredictGemm(const GemmWhat& what, const Gpu& gpu, GemmHow how);
 
 }  // namespace sluice::kernels
 

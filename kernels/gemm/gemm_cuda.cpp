@@ -35,6 +35,9 @@ struct GemmTexts {
     batch = Product(0, roles.batch_dims);
     m = Product(roles.batch_dims, rank - 1);
     n = Product(rank - 1, rank);
+    if (query.parts > 1) {
+      n = {absl::StrFormat("%d * %s", query.parts, n.code), absl::StrFormat("%d * %s", query.parts, n.grid)};
+    }
     sizes = absl::StrFormat("const sl::GemmSizes sizes{int(%s), int(%s), int(x.size(%d)), int(%s)};", m.code, n.code,
                             query.ins[0].rank() - 1, batch.code);
   }
@@ -121,8 +124,8 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   const GemmTexts texts(query, roles);
   const CudaOperand &x = query.ins[0], &w = query.ins[1], &y = query.outs[0];
   const int result = static_cast<int>(query.ins.size());
-  const int64_t slice = how.cols / how.split, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
-  const bool tma_store = BitWidth(what.out) == 16 && y.dims.back().constant() && what.n % 8 == 0;
+  const int64_t slice = how.cols / how.split / how.parts, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
+  const bool tma_store = BitWidth(what.out) == 16 && y.dims.back().constant() && what.n / what.parts % 8 == 0;
   f.AddMap(MatrixMap(0, roles, x.rank(), how.box, 64), "map_a");
   f.AddMap(MatrixMap(1, roles, w.rank(), what.weight_by_width ? 64 : how.cols / how.multicast, 64), "map_b");
   if (tma_store) {
@@ -145,6 +148,7 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
                                              {"kBoxRows", how.box},
                                              {"kBand", how.band},
                                              {"kPingPong", how.ping_pong},
+                                             {"kParts", how.parts},
                                              {"kWidthMajorB", what.weight_by_width},
                                              {"kBatched", what.batched},
                                              {"kTmaStore", tma_store},
@@ -165,12 +169,15 @@ void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& h
   f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
   f.AddEpilogue(query);
   f.kernel.block = 160;
+  f.kernel.cluster = static_cast<int>(how.cluster());
   f.kernel.grid[0] = absl::StrCat(how.ctas);
   const std::string numbers = HowText(what, {{"kRows", how.rows},
                                              {"kTokens", how.cols},
                                              {"kBoxTokens", how.box},
                                              {"kBlocks", how.blocks},
                                              {"kStages", how.stages},
+                                             {"kSplit", how.split},
+                                             {"kParts", how.parts},
                                              {"kTail", how.tail},
                                              {"kWeights", what.read_only_weight}});
   const std::string check =
@@ -210,7 +217,7 @@ void EmitAny(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how,
       "  sl::gemm_any<Plan>(%s, %s, y.data, tile %% rows, tile / rows, batch, sizes, %s);\n",
       texts.sizes, MatrixText(x, "x", false), MatrixText(w, "w", roles.what.weight_by_width), f.epilogue);
   const std::string plan =
-      absl::StrFormat("using Plan = sl::AnyPlan<%d, %d, %d>;\n", how.rows, how.cols, roles.what.tf32);
+      absl::StrFormat("using Plan = sl::AnyPlan<%d, %d, %d, %d>;\n", how.rows, how.cols, roles.what.tf32, how.parts);
   f.Finish(Include("gemm_any") + query.epilogue + plan, "Plan::kThreads, Plan::kBlocks", body);
 }
 

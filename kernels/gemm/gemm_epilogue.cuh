@@ -2,6 +2,10 @@
 //
 // An epilogue is a functor printed by the compiler: float (value, row, column), of elements of the result only.  The
 // result [batch, m, n] is a matrix of batch * m rows.
+//
+// With two parts it is float (first, second, row, column), and the result has half of the sums' columns: its columns
+// 8 i ... 8 i + 7 come from the sums' 16 i ... 16 i + 7 and 16 i + 8 ... 16 i + 15.  An accumulator of the tensor cores
+// gives a thread both, whether W's rows are its columns or its rows.
 #pragma once
 #include "kernels/device/pair.cuh"
 
@@ -11,7 +15,7 @@ struct NoEpilogue {
   SL_DEVICE float operator()(float value, int64_t, int64_t) const { return value; }
 };
 
-// `m` is this run's: a launch is made for the largest.
+// `m` is this run's: a launch is made for the largest.  `n`: columns of the sums.
 struct GemmSizes {
   int m, n, k, batch;
 };
@@ -34,21 +38,41 @@ template <>
 SL_DEVICE Pair finish(const NoEpilogue&, Pair v, int, int, int, const GemmSizes&) {
   return v;
 }
+// Of two parts; `col` is the result's, which has an even number of them.
+template <class Epilogue>
+SL_DEVICE Pair finish(const Epilogue& epilogue, Pair first, Pair second, int row, int col, int batch,
+                      const GemmSizes& sizes) {
+  if (row < sizes.m && col < sizes.n / 2) {
+    const int64_t at = int64_t(batch) * sizes.m + row;
+    return {epilogue(first.x, second.x, at, col), epilogue(first.y, second.y, at, col + 1)};
+  }
+  return first;
+}
 
-// The same, stored into the dense `out` [batch, m, n].
-template <class Epilogue, typename Out>
-SL_DEVICE void store_result(const Epilogue& epilogue, Pair v, Out* out, int row, int col, int batch,
-                            const GemmSizes& sizes) {
-  if (row >= sizes.m || col >= sizes.n) {
+// Pair `i` (even) of the results that an accumulator's sums, ordered as FragmentColumn, make.
+template <int kParts, class Epilogue, int kN>
+SL_DEVICE Pair finish_pair(const Epilogue& epilogue, const float (&sums)[kN], int i, int row, int col, int batch,
+                           const GemmSizes& sizes) {
+  if constexpr (kParts == 2) {
+    const int j = i / 4 * 8 + i % 4;
+    return finish(epilogue, {sums[j], sums[j + 1]}, {sums[j + 4], sums[j + 5]}, row, col, batch, sizes);
+  } else {
+    return finish(epilogue, {sums[i], sums[i + 1]}, row, col, batch, sizes);
+  }
+}
+
+// A finished pair into the dense `out` [batch, m, width].
+template <typename Out>
+SL_DEVICE void store_result(Pair v, Out* out, int row, int col, int batch, int m, int width) {
+  if (row >= m || col >= width) {
     return;
   }
-  v = finish(epilogue, v, row, col, batch, sizes);
-  Out* to = out + (int64_t(batch) * sizes.m + row) * sizes.n + col;
-  if (sizes.n % 2 == 0) {
+  Out* to = out + (int64_t(batch) * m + row) * width + col;
+  if (width % 2 == 0) {
     store_pair(to, v);
   } else {
     to[0] = narrow<Out>(v.x);
-    if (col + 1 < sizes.n) {
+    if (col + 1 < width) {
       to[1] = narrow<Out>(v.y);
     }
   }

@@ -9,7 +9,8 @@
 //   4 bits: a thread's word is k 8t..8t+7; masking gives the pairs (0,4) (1,5) (2,6) (3,7)      8 bits: k 4t..4t+3
 //
 // How, printed by linear_quant_cuda.cpp: In, Out, Scale; kBits; kSigned; kZero (a zero point per scale); kBlock (of k
-// that share a scale, a multiple of 32; 0: the whole row); kTokens8; kWeights: no earlier kernel writes the codes
+// that share a scale, a multiple of 32; 0: the whole row); kTokens8; kParts: of the epilogue; kWeights: no earlier
+// kernel writes the codes
 #pragma once
 #include "kernels/device/mma.cuh"
 #include "kernels/gemm/gemm_epilogue.cuh"
@@ -241,7 +242,7 @@ SL_DEVICE void multiply_chunk(float (&sums)[P::kTokens8][4], const QuantChunk<P>
 template <class P, class Epilogue>
 SL_DEVICE void gemm_quant(const QuantOperands<typename P::How>& operands, typename P::Out* y, const GemmSizes& sizes,
                           const Epilogue& epilogue) {
-  __shared__ float parts[P::kWarps][P::kTokens][P::kRows + 1];
+  __shared__ float partial[P::kWarps][P::kTokens][P::kRows + 1];
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row0 = blockIdx.x * P::kRows,
             token0 = blockIdx.y * P::kTokens;
   const int chunks = ceil_div(sizes.k, P::kChunk);
@@ -275,19 +276,31 @@ SL_DEVICE void gemm_quant(const QuantOperands<typename P::How>& operands, typena
   for (int t = 0; t < P::kTokens8; ++t)
 #pragma unroll
     for (int c = 0; c < 4; ++c) {
-      parts[warp][t * 8 + lane % 4 * 2 + c % 2][lane / 4 + c / 2 * 8] = sums[t][c];
+      partial[warp][t * 8 + lane % 4 * 2 + c % 2][lane / 4 + c / 2 * 8] = sums[t][c];
     }
   __syncthreads();
-  for (int i = threadIdx.x; i < P::kTokens * P::kRows; i += P::kThreads) {
-    const int token = token0 + i / P::kRows, col = row0 + i % P::kRows;
+  auto total = [&](int token, int row) {
     float sum = 0;
 #pragma unroll
     for (int w = 0; w < P::kWarps; ++w) {
-      sum += parts[w][i / P::kRows][i % P::kRows];
+      sum += partial[w][token][row];
     }
-    if (token < sizes.m && col < sizes.n) {
-      y[int64_t(token) * sizes.n + col] = narrow<typename P::Out>(epilogue(sum, token, col));
+    return sum;
+  };
+  constexpr int kResults = P::kRows / P::kParts;
+  const int width = sizes.n / P::kParts;
+  for (int i = threadIdx.x; i < P::kTokens * kResults; i += P::kThreads) {
+    const int local = i / kResults, token = token0 + local, col = row0 / P::kParts + i % kResults;
+    if (token >= sizes.m || col >= width) {
+      continue;
     }
+    float v;
+    if constexpr (P::kParts == 2) {
+      v = epilogue(total(local, i % kResults), total(local, i % kResults + 8), token, col);
+    } else {
+      v = epilogue(total(local, i % kResults), token, col);
+    }
+    y[int64_t(token) * width + col] = narrow<typename P::Out>(v);
   }
 }
 

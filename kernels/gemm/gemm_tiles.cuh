@@ -13,8 +13,8 @@
 // How, printed by gemm_text.cpp:
 //   In, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than A has (TMA fills rows
 //   beyond a tensor slowly); kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have a
-//   third dimension; kTmaStore: Out has 16 bits and n is a multiple of 8; kWeights: no earlier kernel of the stream
-//   writes B
+//   third dimension; kParts: of the epilogue; kTmaStore: Out has 16 bits and n is a multiple of 8; kWeights: no earlier
+//   kernel of the stream writes B
 #pragma once
 #include "kernels/device/mma.cuh"
 #include "kernels/device/tma.cuh"
@@ -29,9 +29,10 @@ struct TilePlan : How {
   static constexpr int kRows = 128, kDepth = 64, kCols = How::kCols, kStages = How::kStages;
   static constexpr int kMulticast = How::kMulticast, kSplit = How::kSplit;
   static constexpr int kCluster = kMulticast * kSplit, kThreads = 384;
-  static constexpr int kHalves = How::kPingPong ? 2 : 1;   // 64-row pieces of one consumer
-  static constexpr int kReaders = How::kPingPong ? 1 : 2;  // consumers of a slot
-  static constexpr int kSlice = kCols / kSplit;            // columns that one CTA finishes
+  static constexpr int kHalves = How::kPingPong ? 2 : 1;                  // 64-row pieces of one consumer
+  static constexpr int kReaders = How::kPingPong ? 1 : 2;                 // consumers of a slot
+  static constexpr int kSlice = kCols / kSplit;                           // columns that one CTA finishes
+  static constexpr int kParts = How::kParts, kResults = kSlice / kParts;  // and what they become
 
   // B comes in boxes of kBoxCols columns: a CTA loads kBoxes / kMulticast of them, and multicasts them to its cluster.
   static constexpr int kBoxCols = How::kWidthMajorB ? 64 : kCols / kMulticast;
@@ -39,13 +40,13 @@ struct TilePlan : How {
   static constexpr int kBytesA = kRows * kDepth * 2, kBytesB = kCols * kDepth * 2, kBytesStage = kBytesA + kBytesB;
   static constexpr int kExpected = How::kBoxRows * kDepth * 2 + kBytesB;  // that land in a slot
 
-  static constexpr int kPanel = kSlice % 64 == 0 ? 64 : kSlice % 32 == 0 ? 32 : 16;  // columns of one TMA store
-  static constexpr int kPanelBytes = 64 * kPanel * 2, kPanels = 2;                   // staged per consumer
-  static constexpr int kInboxBytes = kSlice / 2 * 256 * 4;                           // from one CTA of a split
+  static constexpr int kPanel = kResults % 64 == 0 ? 64 : kResults % 32 == 0 ? 32 : 16;  // columns of one TMA store
+  static constexpr int kPanelBytes = 64 * kPanel * 2, kPanels = 2;                       // staged per consumer
+  static constexpr int kInboxBytes = kSlice / 2 * 256 * 4;                               // from one CTA of a split
 
   static_assert(kMulticast == 1 || kSplit == 1, "a cluster serves one purpose");
   static_assert(!How::kPingPong || (kSplit == 1 && kCols <= 128));
-  static_assert(kSlice % 16 == 0 && kBoxes % kMulticast == 0);
+  static_assert(kResults % 16 == 0 && kBoxes % kMulticast == 0);
 };
 
 template <class P>
@@ -132,12 +133,13 @@ struct TileStore {
                      const Epilogue& epilogue) const {
     const int row = row0 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
     auto pair = [&](int i) {  // two adjacent columns: registers i and i + 1
-      return finish(epilogue, {sums[i], sums[i + 1]}, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+      return finish_pair<P::kParts>(epilogue, sums, i, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
     };
     if constexpr (P::kTmaStore) {
       const int warp = thread / 32, lane = thread % 32;
+      constexpr int kCount = P::kResults / P::kPanel;
 #pragma unroll
-      for (int p = 0; p < P::kSlice / P::kPanel; ++p) {
+      for (int p = 0; p < kCount; ++p) {
         const uint32_t panel = staging + p % P::kPanels * P::kPanelBytes;
         if (thread == 0) {
           tma_store_wait_read<P::kPanels - 1>();
@@ -169,8 +171,8 @@ struct TileStore {
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
 #pragma unroll
-        for (int i = 2 * r; i < P::kSlice / 2; i += 4) {
-          store_result(epilogue, {sums[i], sums[i + 1]}, out, row + 8 * r, col + i / 4 * 8, batch, sizes);
+        for (int i = 2 * r; i < P::kResults / 2; i += 4) {
+          store_result(pair(i), out, row + 8 * r, col + i / 4 * 8, batch, sizes.m, sizes.n / P::kParts);
         }
       }
     }
@@ -287,11 +289,11 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const
     if constexpr (P::kSplit > 1) {
       float own[P::kSlice / 2];
       exchange_slices<P>(acc[0], own, sm, rank, consumer * 128 + thread);
-      store.run(own, row, tile.col * P::kCols + rank * P::kSlice, tile.batch, epilogue);
+      store.run(own, row, (tile.col * P::kCols + rank * P::kSlice) / P::kParts, tile.batch, epilogue);
     } else {
 #pragma unroll
       for (int half = 0; half < P::kHalves; ++half) {
-        store.run(acc[half], row + half * 64, tile.col * P::kCols, tile.batch, epilogue);
+        store.run(acc[half], row + half * 64, tile.col * P::kCols / P::kParts, tile.batch, epilogue);
       }
     }
     if (P::kPingPong) {

@@ -43,7 +43,7 @@ struct Shape {
   double m = 1, n = 0, k = 0;
   explicit Shape(const CudaQuery& query) {
     m = static_cast<double>(ExpectedRows(query));
-    n = query.outs[0].dims.back().expected();
+    n = query.outs[0].dims.back().expected() * query.parts;
     k = query.ins[kX].dims.back().expected();
   }
 };
@@ -115,23 +115,24 @@ CudaKernel Emit(const CudaQuery& query, const CudaPlan& plan, int bits) {
     epilogue += ")";
   }
   const std::string rows = RowsText(x.rank(), "y.size(", ")");
-  kernel.grid = {absl::StrFormat("ceildiv(y0_%d, %d)", y.rank() - 1, kRows),
+  kernel.grid = {absl::StrFormat("ceildiv(%d * y0_%d, %d)", query.parts, y.rank() - 1, kRows),
                  absl::StrFormat("ceildiv(%s, %d)", RowsText(x.rank(), "y0_", ""), 8 * tokens8), "1"};
   const std::string how = absl::StrFormat(
       "struct How {\n  using In = %s;\n  using Out = %s;\n  using Scale = %s;\n"
-      "  static constexpr int kBits = %d, kSigned = %d, kZero = %d, kBlock = %d, kTokens8 = %d, kWeights = %d;\n};\n"
+      "  static constexpr int kBits = %d, kSigned = %d, kZero = %d, kBlock = %d, kTokens8 = %d, kParts = %d, kWeights "
+      "= %d;\n};\n"
       "using Plan = sl::QuantPlan<How>;\n",
       CudaType(x.dtype), CudaType(y.dtype), CudaType(query.ins[kScale].dtype), bits, is_signed, zero, block, tokens8,
-      query.ins[kQ].weight);
+      query.parts, query.ins[kQ].weight);
   const std::string body = absl::StrFormat(
       "  const sl::View<How::In, %d> x(step, arg_x);\n  const sl::View<How::Out, %d> y(step, arg_y);\n"
-      "  const sl::GemmSizes sizes{int(%s), int(y.size(%d)), int(x.size(%d)), 1};\n"
+      "  const sl::GemmSizes sizes{int(%s), %d * int(y.size(%d)), int(x.size(%d)), 1};\n"
       "  const int blocks = How::kBlock ? sl::ceil_div(sizes.k, How::kBlock ? How::kBlock : 1) : 1;\n"
       "  const int row_bytes = (How::kBlock ? blocks * How::kBlock : sizes.k) * How::kBits / 8;\n"
       "  const sl::QuantOperands<How> operands{x.data, sl::View<uint8_t, 2>(step, arg_q).data,\n"
       "      sl::View<How::Scale, %d>(step, arg_scale).data, %s, row_bytes, blocks, (blocks * How::kBits + 7) / 8};\n"
       "  sl::gemm_quant<Plan>(operands, y.data, sizes, %s);\n",
-      x.rank(), y.rank(), rows, y.rank() - 1, x.rank() - 1, query.ins[kScale].rank(),
+      x.rank(), y.rank(), rows, query.parts, y.rank() - 1, x.rank() - 1, query.ins[kScale].rank(),
       zero ? absl::StrFormat("sl::View<uint8_t, %d>(step, arg_zero).data", query.ins[kZero].rank()) : "nullptr",
       epilogue);
   kernel.text = absl::StrFormat(
@@ -150,6 +151,7 @@ const CudaFamily kCudaLinearQ4 = {
     .plans = [](const CudaQuery& query, const Gpu& gpu, std::string& why) { return Plans(query, gpu, 4, why); },
     .emit = [](const CudaQuery& query, const Gpu&, const CudaPlan& plan) { return Emit(query, plan, 4); },
     .epilogue = true,
+    .column_ins = 1 << kQ | 1 << kScale | 1 << kZero,
     .rows = VaryingRows};
 
 extern const CudaFamily kCudaLinearQ8;
@@ -158,6 +160,7 @@ const CudaFamily kCudaLinearQ8 = {
     .plans = [](const CudaQuery& query, const Gpu& gpu, std::string& why) { return Plans(query, gpu, 8, why); },
     .emit = [](const CudaQuery& query, const Gpu&, const CudaPlan& plan) { return Emit(query, plan, 8); },
     .epilogue = true,
+    .column_ins = 1 << kQ | 1 << kScale | 1 << kZero,
     .rows = VaryingRows};
 
 }  // namespace sluice::kernels

@@ -6,10 +6,17 @@
 // Facts: the producer's family takes an epilogue and its result has no other reader; the element-wise kernel walks that
 // result as it lies, and everything else at constant strides of row and column.  The body becomes a functor over
 // (value, row, column); the family chooses again, for it may prefer another plan.
+//
+// A product of two halves of the result's columns (gate and up) is one too: the rows of the weights are put into an
+// order that gives a thread both values, (first, second, row, column), and the result is half as wide.
 #include "dialects/nn/NNDialect.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
 #include "passes/fuse/DeviceKernel.h"
 #include "passes/fuse/Fusible.h"
@@ -31,38 +38,53 @@ SizeExpr sizeOf(Attribute text) { return SizeExpr::Parse(cast<StringAttr>(text).
 
 bool isSmallFloat(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
 
+bool isSplat(Value value) {
+  DenseElementsAttr number;
+  return matchPattern(value, m_Constant(&number)) && number.isSplat();
+}
+
+// Where an element (row, column) of a result lies in a tensor.
+struct Place {
+  int64_t row, column, offset;
+  bool operator==(const Place&) const = default;
+};
+
 // An element-wise kernel as the epilogue of a result [rows, columns].
 class EpiloguePrinter {
  public:
-  // `producer`: which of the kernel's inputs is the result.
-  EpiloguePrinter(exec::KernelOp kernel, unsigned producer, int64_t columns)
+  // `produced`: which of the kernel's inputs are the producer's result, which has `parts` times the columns: part p of
+  // column c is its column p * columns + c.
+  EpiloguePrinter(exec::KernelOp kernel, llvm::BitVector produced, int64_t columns, int64_t parts)
       : kernel_(kernel),
         generic_(dyn_cast<linalg::GenericOp>(kernel.getBody().front().front())),
-        producer_(producer),
-        columns_(columns) {}
+        produced_(std::move(produced)),
+        columns_(columns),
+        parts_(parts) {}
 
   // The functor's text; "" when the kernel is no epilogue.
   std::string print();
 
  private:
-  std::optional<std::string> index(unsigned in);
+  std::optional<Place> place(unsigned in);
+  std::optional<int64_t> partOf(unsigned in);
   std::string body();
 
   exec::KernelOp kernel_;
   linalg::GenericOp generic_;
-  unsigned producer_;
-  int64_t columns_;
-  size_t loops_ = 0;
+  llvm::BitVector produced_;
+  int64_t columns_, parts_;
+  Sizes loops_;
 };
 
-// Where input `in` is read: "i0 * 64 + i1 * 1" over row i0 and column i1; none when that is not constant.
-std::optional<std::string> EpiloguePrinter::index(unsigned in) {
-  if (kernel_.getOffsets() && sizeOf((*kernel_.getOffsets())[in]).Constant() != 0) {
+// Where input `in` is read; none when that is not constant.
+std::optional<Place> EpiloguePrinter::place(unsigned in) {
+  std::optional<int64_t> offset = kernel_.getOffsets() ? sizeOf((*kernel_.getOffsets())[in]).Constant() : 0;
+  if (!offset) {
     return std::nullopt;
   }
   AffineMap map = generic_.getIndexingMapsArray()[in];
   auto sizes = cast<ArrayAttr>((*kernel_.getDims())[in]);
-  SmallVector<int64_t> strides(loops_, 0);
+  SmallVector<int64_t> strides(loops_.size(), 0);
   SizeExpr dense(1);
   for (size_t d = sizes.size(); d-- > 0;) {
     SizeExpr stride = kernel_.getStrides() ? sizeOf(cast<ArrayAttr>((*kernel_.getStrides())[in])[d]) : dense;
@@ -72,10 +94,22 @@ std::optional<std::string> EpiloguePrinter::index(unsigned in) {
     strides[cast<AffineDimExpr>(map.getResult(d)).getPosition()] = *stride.Constant();
     dense = dense * sizeOf(sizes[d]);
   }
-  if (loops_ == 1) {
-    return formatv("(i0 * {0} + i1) * {1}", columns_, strides[0]).str();
+  return loops_.size() == 1 ? Place{columns_ * strides[0], strides[0], *offset}
+                            : Place{strides[0], strides[1], *offset};
+}
+
+// Which part of the producer's result an input is.
+std::optional<int64_t> EpiloguePrinter::partOf(unsigned in) {
+  std::optional<Place> at = place(in);
+  if (at && loops_.size() == 1 && loops_[0].Constant() == columns_) {
+    at->row = parts_ * columns_;  // there is but one
   }
-  return formatv("i0 * {0} + i1 * {1}", strides[0], strides[1]).str();
+  for (int64_t part = 0; part < parts_; ++part) {
+    if (at == Place{parts_ * columns_, 1, part * columns_}) {
+      return part;
+    }
+  }
+  return std::nullopt;
 }
 
 std::string EpiloguePrinter::body() {
@@ -96,28 +130,29 @@ std::string EpiloguePrinter::body() {
 
 std::string EpiloguePrinter::print() {
   ArrayAttr dims = *kernel_.getDims();
-  Sizes loops = nn::sizesFromAttr(cast<ArrayAttr>(dims[dims.size() - 1]));
-  loops_ = loops.size();
+  loops_ = nn::sizesFromAttr(cast<ArrayAttr>(dims[dims.size() - 1]));
   bool rows = generic_ && kernel_.getNumOuts() == 1 && generic_.getNumReductionLoops() == 0 &&
-              (loops_ == 1 || (loops_ == 2 && loops[1].Constant() == columns_));
-  if (!rows || index(producer_) != (loops_ == 1 ? formatv("(i0 * {0} + i1) * 1", columns_).str()
-                                                : formatv("i0 * {0} + i1 * 1", columns_).str())) {
+              (loops_.size() == 1 || (loops_.size() == 2 && loops_[1].Constant() == columns_));
+  if (!rows) {
     return "";
   }
+  constexpr const char* kValues[] = {"first", "second"};
   std::string members, params, inits, loads;
   unsigned extra = 0;
   for (unsigned n = 0; n < generic_.getNumDpsInputs(); ++n) {
     auto type = cast<RankedTensorType>(kernel_.getBody().front().getArgument(n).getType());
     std::string element = ScalarText::type(type.getElementType()),
                 memory = ScalarText::memoryType(type.getElementType());
-    if (n == producer_) {
-      if (!isSmallFloat(type.getElementType())) {
+    if (produced_.test(n)) {
+      std::optional<int64_t> part = partOf(n);
+      if (!part || !isSmallFloat(type.getElementType())) {
         return "";
       }
-      loads += formatv("    const {0} e{1} = sl::narrow<{0}>(value);\n", element, n);
+      loads +=
+          formatv("    const {0} e{1} = sl::narrow<{0}>({2});\n", element, n, parts_ == 1 ? "value" : kValues[*part]);
       continue;
     }
-    std::optional<std::string> at = index(n);
+    std::optional<Place> at = place(n);
     if (!at || element.empty()) {
       return "";
     }
@@ -125,7 +160,9 @@ std::string EpiloguePrinter::print() {
     params += formatv(", const A{0}& a{0}", extra);
     inits += formatv("{0}x{1}(sl::View<const {2}, sl::rank_of<A{1}>>(step, a{1}).data)", extra == 0 ? " : " : ", ",
                      extra, memory);
-    loads += formatv("    const {0} e{1} = static_cast<{0}>(x{2}[{3}]);\n", element, n, extra, *at);
+    std::string offset = at->offset == 0 ? "" : formatv(" + {0}", at->offset).str();
+    loads += formatv("    const {0} e{1} = static_cast<{0}>(x{2}[i0 * {3} + i1 * {4}{5}]);\n", element, n, extra,
+                     at->row, at->column, offset);
     ++extra;
   }
   std::string statements = body();
@@ -138,9 +175,10 @@ std::string EpiloguePrinter::print() {
   }
   return formatv(
       "#include \"kernels/device/scalar.cuh\"\n\nstruct Epilogue {{\n{0}  {1}__device__ Epilogue(const sl::Step* "
-      "step{2}){3} {{}\n  __device__ float operator()(float value, int64_t i0, int64_t i1) const {{\n{4}{5}  "
+      "step{2}){3} {{}\n  __device__ float operator()({4}, int64_t i0, int64_t i1) const {{\n{5}{6}  "
       "}\n};\n\n",
-      members, extra == 0 ? "" : "template <" + names + "> ", params, inits, loads, statements);
+      members, extra == 0 ? "" : "template <" + names + "> ", params, inits,
+      parts_ == 1 ? "float value" : "float first, float second", loads, statements);
 }
 
 class Fuser {
@@ -155,9 +193,10 @@ class Fuser {
         !isSmallFloat(cast<RankedTensorType>(finish.getResult(0).getType()).getElementType())) {
       return false;
     }
-    for (auto [n, in] : llvm::enumerate(finish.getIns())) {
+    for (Value in : finish.getIns()) {
       auto producer = in.getDefiningOp<exec::DispatchOp>();
-      if (producer && in.hasOneUse() && tryFuse(producer, finish, kernel, static_cast<unsigned>(n))) {
+      bool alone = producer && llvm::all_of(in.getUsers(), [&](Operation* user) { return user == finish; });
+      if (alone && tryFuse(producer, finish, kernel)) {
         return true;
       }
     }
@@ -165,24 +204,43 @@ class Fuser {
   }
 
  private:
-  bool tryFuse(exec::DispatchOp producer, exec::DispatchOp finish, exec::KernelOp kernel, unsigned in) {
+  // How many values of `whole` each element of `result` is made of: 1, or 2 in rows twice as long; 0: neither.
+  int64_t partsOf(const Sizes& whole, const Sizes& result) {
+    if (whole.empty() || whole.size() != result.size() || !result.back().Constant() || !whole.back().Constant() ||
+        ArrayRef(whole).drop_back() != ArrayRef(result).drop_back()) {
+      return 0;
+    }
+    int64_t columns = *result.back().Constant();
+    bool twice = *whole.back().Constant() == 2 * columns && columns > 0 && columns % kernels::kPartColumns == 0;
+    return *whole.back().Constant() == columns ? 1 : twice ? 2 : 0;
+  }
+
+  bool tryFuse(exec::DispatchOp producer, exec::DispatchOp finish, exec::KernelOp kernel) {
     auto library = symbols_.lookup<exec::KernelOp>(producer.getKernel());
     const kernels::CudaFamily* family =
         library.getCuda() && library.getLibrary() ? kernels::FindCudaFamily(library.getLibrary()->str()) : nullptr;
-    Sizes sizes = sizes_.of(producer.getResult(0));
-    if (!family || !family->epilogue || producer.getNumResults() != 1 || !producer.getAbsent().empty() ||
-        sizes != sizes_.of(finish.getResult(0)) || sizes.empty() || !sizes.back().Constant()) {
+    if (!family || !family->epilogue || producer.getNumResults() != 1 || !producer.getAbsent().empty()) {
+      return false;
+    }
+    Sizes result = sizes_.of(finish.getResult(0));
+    int64_t parts = partsOf(sizes_.of(producer.getResult(0)), result);
+    if (parts == 0 || (parts > 1 && !ordersColumns(*family, producer))) {
       return false;
     }
     kernels::CudaQuery query{.name = library.getLibrary()->str(), .attrs = attrsOf(library.getConfigAttr())};
-    query.epilogue = EpiloguePrinter(kernel, in, *sizes.back().Constant()).print();
+    query.parts = static_cast<int>(parts);
+    llvm::BitVector produced(finish.getIns().size());
+    for (auto [n, value] : llvm::enumerate(finish.getIns())) {
+      produced[n] = value == producer.getResult(0);
+    }
+    query.epilogue = EpiloguePrinter(kernel, produced, *result.back().Constant(), parts).print();
     if (query.epilogue.empty()) {
       return false;
     }
     SmallVector<Value> operands(producer.getIns());
     query.epilogue_ins = static_cast<int>(operands.size());
     for (auto [n, value] : llvm::enumerate(finish.getIns())) {
-      if (n != in) {
+      if (!produced[n]) {
         operands.push_back(value);
       }
     }
@@ -198,8 +256,58 @@ class Fuser {
     if (!choice.ok()) {
       return false;
     }
+    if (parts > 1) {
+      for (unsigned n = 0; n < producer.getIns().size(); ++n) {
+        if (family->column_ins >> n & 1) {
+          operands[n] = partsInBlocks(operands[n], parts, finish);
+        }
+      }
+    }
     replace(producer, finish, library, operands, *choice);
     return true;
+  }
+
+  // Whether the columns of the producer's result can be put into another order: by its weights.
+  bool ordersColumns(const kernels::CudaFamily& family, exec::DispatchOp producer) {
+    if (family.column_ins == 0) {
+      return false;
+    }
+    for (auto [n, value] : llvm::enumerate(producer.getIns())) {
+      if ((family.column_ins >> n & 1) != 0 && !isWeightExpr(value) && !isSplat(value)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // The rows of a weight [parts * n, ...] as blocks of kPartColumns rows, a block of each part in turn.
+  Value partsInBlocks(Value weight, int64_t parts, Operation* before) {
+    builder_.setInsertionPoint(before);
+    auto type = cast<RankedTensorType>(weight.getType());
+    if (isSplat(weight)) {
+      return weight;
+    }
+    Location loc = weight.getLoc();
+    ArrayRef<int64_t> shape = type.getShape();
+    SmallVector<int64_t> apart = {parts, shape[0] / (parts * kernels::kPartColumns), kernels::kPartColumns},
+                         order = {1, 0, 2};
+    for (int64_t d = 1; d < type.getRank(); ++d) {
+      apart.push_back(shape[d]);
+      order.push_back(d + 2);
+    }
+    SmallVector<int64_t> mixed = llvm::map_to_vector(order, [&](int64_t d) { return apart[d]; });
+    auto sizesOf = [](ArrayRef<int64_t> dims) {
+      return llvm::to_vector(llvm::map_range(dims, [](int64_t size) { return SizeExpr(size); }));
+    };
+    auto reshaped = [&](Value value, ArrayRef<int64_t> dims) -> Value {
+      Sizes sizes = Sizes(sizesOf(dims));
+      return nn::ReshapeOp::create(builder_, loc, RankedTensorType::get(dims, type.getElementType()), value,
+                                   nn::sizesAttr(module_.getContext(), sizes));
+    };
+    Value blocks = reshaped(weight, apart);
+    Value empty = tensor::EmptyOp::create(builder_, loc, mixed, type.getElementType());
+    Value turned = linalg::TransposeOp::create(builder_, loc, blocks, empty, order)->getResult(0);
+    return reshaped(turned, shape);
   }
 
   void replace(exec::DispatchOp producer, exec::DispatchOp finish, exec::KernelOp library, ArrayRef<Value> operands,

@@ -82,8 +82,12 @@ def FuseEpiloguesPass : Pass<"sluice-fuse-epilogues", "::mlir::ModuleOp"> {
     Input: `exec.dispatch @ew_0(%s, %bias)` where `%s` is the result of `@linear` and nobody else reads it. Output:
     `exec.dispatch @linear_0(%x, %w, %bias)`, whose text holds the body as a functor over value, row and column.
 
+    A kernel that reads two halves of the columns of `%s` (`silu(gate) * up`) becomes a functor over both values; the rows of
+    the weights, a multiple of 16, are then put into blocks of 8, one of each half in turn.
+
     Leaves alone kernels that read at strides that are not constant, and producers whose family takes no epilogue.
   }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def OutlineWeightsPass : Pass<"sluice-outline-weights", "::mlir::ModuleOp"> {

@@ -292,6 +292,24 @@ std::vector<CudaQuery> TensorCores() {
                                 {300, 1000, 520}}) {
     queries.push_back(Query("linear", {Operand(kBF16, {m, k}), Operand(kBF16, {n, k})}, {Operand(kBF16, {m, n})}));
   }
+  // An epilogue of two parts in every form, and of codes.
+  const auto gated = [&](std::string name, std::vector<CudaOperand> ins, std::vector<int64_t> result,
+                         std::vector<Attr> attrs = {}) {
+    CudaQuery query = Query(std::move(name), std::move(ins), {Operand(kBF16, std::move(result))}, std::move(attrs));
+    query.epilogue =
+        "struct Epilogue {\n  __device__ Epilogue(const sl::Step*) {}\n"
+        "  __device__ float operator()(float a, float b, int64_t, int64_t) const { return a * b; }\n};\n";
+    query.epilogue_ins = static_cast<int>(query.ins.size());
+    query.parts = 2;
+    queries.push_back(std::move(query));
+  };
+  for (const int64_t m : {5, 300}) {
+    gated("linear", {Operand(kBF16, {m, 776}), Operand(kBF16, {1008, 776})}, {m, 504});
+    gated("linear", {Operand(kF32, {m, 33}), Operand(kF32, {48, 33})}, {m, 24});
+  }
+  gated("linear", {Operand(kBF16, {32, 14336}), Operand(kBF16, {4096, 14336})}, {32, 2048});
+  gated("linear_q4", {Operand(kBF16, {5, 64}), Operand(DType::kU4, {48, 64}), Operand(kF16, {48, 2})}, {5, 24},
+        {Int("block", 32)});
   queries.push_back(
       Query("matmul", {Operand(kF16, {3, 200, 136}), Operand(kF16, {3, 136, 264})}, {Operand(kF16, {3, 200, 264})}));
   queries.push_back(Query("matmul", {Operand(kBF16, {3, 200, 136}), Operand(kBF16, {3, 264, 136})},

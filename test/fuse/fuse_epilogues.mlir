@@ -1,4 +1,4 @@
-// RUN: sluice-opt %s -sluice-print-kernels -sluice-fuse-epilogues | FileCheck %s
+// RUN: sluice-opt %s --split-input-file -sluice-print-kernels -sluice-fuse-epilogues | FileCheck %s
 
 #rows = affine_map<(i, j) -> (i, j)>
 #columns = affine_map<(i, j) -> (j)>
@@ -58,5 +58,86 @@ module attributes {exec.target = "cuda-sm90a"} {
     %s = exec.dispatch @linear(%x, %w) sizes [["n", "64"]] : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
     %y = exec.dispatch @keep(%s) sizes [["n", "64"]] params ["64 * n"] : (tensor<?x64xf32>) -> tensor<?x64xf32>
     return %s, %y : tensor<?x64xf32>, tensor<?x64xf32>
+  }
+}
+
+// -----
+
+#rows = affine_map<(i, j) -> (i, j)>
+#columns = affine_map<(i, j) -> (j)>
+
+module attributes {exec.target = "cuda-sm90a"} {
+  // A product of the two halves of the columns: blocks of 8 rows of the weight alternate, and the functor gets both
+  // sums.  The gate is the second half here; biases are read where their halves lie.
+  // CHECK: exec.kernel @linear_0 library "linear" cuda
+  // CHECK-SAME: operator()(float first, float second, int64_t i0, int64_t i1)
+  // CHECK-SAME: const float e0 = sl::narrow<float>(second);
+  // CHECK-SAME: const float e1 = sl::narrow<float>(first);
+  // CHECK-SAME: const float e2 = static_cast<float>(x0[i0 * 0 + i1 * 1 + 16]);
+  // CHECK-LABEL: func.func @halves
+  // CHECK-SAME: (%[[X:.*]]: tensor<?x32xf32> {{.*}}, %[[B:.*]]: tensor<32xf32>)
+  // CHECK: %[[W:.*]] = nn.weight "w"
+  // CHECK: %[[APART:.*]] = nn.reshape %[[W]] ["2", "2", "8", "32"]
+  // CHECK: %[[TURNED:.*]] = linalg.transpose ins(%[[APART]] : tensor<2x2x8x32xf32>) {{.*}} permutation = [1, 0, 2, 3]
+  // CHECK: %[[ROWS:.*]] = nn.reshape %[[TURNED]] ["32", "32"]
+  // CHECK: exec.dispatch @linear_0(%[[X]], %[[ROWS]], %[[B]]) sizes {{\[\[}}"n", "16"]]
+  // CHECK-NOT: exec.dispatch
+  exec.kernel @linear library "linear" cuda {
+      aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
+      grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
+      strided_ins = 0 : i64, strided_outs = 0 : i64, text = "", workspace = "0"}
+  exec.kernel @gated generated dims [["p0", "16"], ["p0", "16"], ["16"], ["p0", "16"]] grid "p0"
+      strides [["32", "1"], ["32", "1"], ["1"], ["16", "1"]] offsets ["16", "0", "16", "0"] {
+  ^bb0(%g: tensor<?x16xf32>, %u: tensor<?x16xf32>, %b: tensor<16xf32>, %y: tensor<?x16xf32>):
+    %0 = linalg.generic {indexing_maps = [#rows, #rows, #columns, #rows], iterator_types = ["parallel", "parallel"]}
+        ins(%g, %u, %b : tensor<?x16xf32>, tensor<?x16xf32>, tensor<16xf32>) outs(%y : tensor<?x16xf32>) {
+    ^bb0(%a: f32, %c: f32, %d: f32, %out: f32):
+      %1 = arith.addf %a, %d : f32
+      %2 = math.tanh %1 : f32
+      %3 = arith.mulf %2, %c : f32
+      linalg.yield %3 : f32
+    } -> tensor<?x16xf32>
+    exec.yield %0 : tensor<?x16xf32>
+  }
+  func.func @halves(%x: tensor<?x32xf32> {nn.dims = ["n", "32"]}, %b: tensor<32xf32>) -> tensor<?x16xf32> {
+    %w = nn.weight "w" file 0 offset 0 length 4096 : tensor<32x32xf32>
+    %s = exec.dispatch @linear(%x, %w) sizes [["n", "32"]] : (tensor<?x32xf32>, tensor<32x32xf32>) -> tensor<?x32xf32>
+    %y = exec.dispatch @gated(%s, %s, %b) sizes [["n", "16"]] params ["n"]
+        : (tensor<?x32xf32>, tensor<?x32xf32>, tensor<32xf32>) -> tensor<?x16xf32>
+    return %y : tensor<?x16xf32>
+  }
+
+  // Rows of what is no weight cannot be put into another order.
+  // CHECK-LABEL: func.func @computed
+  // CHECK: exec.dispatch @linear(
+  // CHECK: exec.dispatch @gated(
+  func.func @computed(%x: tensor<?x32xf32> {nn.dims = ["n", "32"]}, %w: tensor<32x32xf32>, %b: tensor<32xf32>) -> tensor<?x16xf32> {
+    %s = exec.dispatch @linear(%x, %w) sizes [["n", "32"]] : (tensor<?x32xf32>, tensor<32x32xf32>) -> tensor<?x32xf32>
+    %y = exec.dispatch @gated(%s, %s, %b) sizes [["n", "16"]] params ["n"]
+        : (tensor<?x32xf32>, tensor<?x32xf32>, tensor<32xf32>) -> tensor<?x16xf32>
+    return %y : tensor<?x16xf32>
+  }
+
+  // Nor halves of 12 columns, which are no whole blocks.
+  // CHECK-LABEL: func.func @ragged
+  // CHECK: exec.dispatch @linear(
+  // CHECK: exec.dispatch @product(
+  exec.kernel @product generated dims [["p0", "12"], ["p0", "12"], ["p0", "12"]] grid "p0"
+      strides [["24", "1"], ["24", "1"], ["12", "1"]] offsets ["0", "12", "0"] {
+  ^bb0(%g: tensor<?x12xf32>, %u: tensor<?x12xf32>, %y: tensor<?x12xf32>):
+    %0 = linalg.generic {indexing_maps = [#rows, #rows, #rows], iterator_types = ["parallel", "parallel"]}
+        ins(%g, %u : tensor<?x12xf32>, tensor<?x12xf32>) outs(%y : tensor<?x12xf32>) {
+    ^bb0(%a: f32, %c: f32, %out: f32):
+      %1 = arith.mulf %a, %c : f32
+      linalg.yield %1 : f32
+    } -> tensor<?x12xf32>
+    exec.yield %0 : tensor<?x12xf32>
+  }
+  func.func @ragged(%x: tensor<?x32xf32> {nn.dims = ["n", "32"]}) -> tensor<?x12xf32> {
+    %w = nn.weight "w" file 0 offset 0 length 3072 : tensor<24x32xf32>
+    %s = exec.dispatch @linear(%x, %w) sizes [["n", "24"]] : (tensor<?x32xf32>, tensor<24x32xf32>) -> tensor<?x24xf32>
+    %y = exec.dispatch @product(%s, %s) sizes [["n", "12"]] params ["n"]
+        : (tensor<?x24xf32>, tensor<?x24xf32>) -> tensor<?x12xf32>
+    return %y : tensor<?x12xf32>
   }
 }

@@ -50,6 +50,25 @@ TEST(Layout, FragmentsOfAWarpgroupCoverTheTileOnce) {
   EXPECT_EQ(*cells.rbegin(), std::make_pair(63, 23));
 }
 
+// What lets an epilogue of two parts stay in registers: columns and rows c and c + 8 of a block of 16 are one thread's.
+TEST(Layout, AThreadHasBothPartsOfItsResults) {
+  for (int thread = 0; thread < 128; ++thread) {
+    for (int i = 0; i < 16; ++i) {
+      const int first = i / 4 * 8 + i % 4;  // of finish_pair
+      EXPECT_EQ(sl::FragmentColumn(thread, first) % 16 / 8, 0);
+      EXPECT_EQ(sl::FragmentColumn(thread, first + 4), sl::FragmentColumn(thread, first) + 8);
+      EXPECT_EQ(sl::FragmentRow(thread, first + 4), sl::FragmentRow(thread, first));
+      EXPECT_EQ(sl::FragmentColumn(thread, first) / 16 * 8 + sl::FragmentColumn(thread, first) % 8,
+                sl::FragmentColumn(thread, i));  // where the pair is stored
+      if (i % 4 < 2) {                           // of store_stream
+        EXPECT_EQ(sl::FragmentRow(thread, i) % 16 / 8, 0);
+        EXPECT_EQ(sl::FragmentRow(thread, i + 2), sl::FragmentRow(thread, i) + 8);
+        EXPECT_EQ(sl::FragmentColumn(thread, i + 2), sl::FragmentColumn(thread, i));
+      }
+    }
+  }
+}
+
 TEST(Layout, DescriptorFieldsAreInUnitsOf16Bytes) {
   const unsigned long depth = sl::MatrixDescriptor(0x400 + 2048);
   EXPECT_EQ(depth & 0x3fff, (0x400u + 2048) / 16);
@@ -182,8 +201,53 @@ TEST(GemmChoice, PredictionsStayNearTheRoofline) {
 TEST(GemmChoice, StreamGivesNoSmTwoTilesWhereOneIsEnough) {
   const GemmHow how = Best(Linear(1, 4096, 4096));
   EXPECT_EQ(how.form, kStream);
-  EXPECT_EQ(how.ctas, (4096 + how.rows - 1) / how.rows);
+  EXPECT_EQ(how.ctas, (4096 + how.rows - 1) / how.rows * how.split);
   EXPECT_LE(how.ctas, Hopper().sms);
+}
+
+// Where n alone gives too few tall tiles, a cluster splits k: all SMs stream, and x costs no more than the weight's
+// share.
+TEST(GemmChoice, StreamSplitsTheDepthOfNarrowWeights) {
+  for (const int64_t m : {16, 17, 32, 64}) {
+    const GemmHow how = Best(Linear(m, 4096, 14336));
+    EXPECT_EQ(how.form, kStream) << m;
+    EXPECT_GT(how.split, 1) << m;
+    EXPECT_EQ(how.ctas, 4096 / how.rows * how.split) << m;
+    EXPECT_GE(how.ctas, Hopper().sms * 9 / 10) << m;
+  }
+  // A cluster has one tile, and each of its CTAs some of the depth.
+  for (const GemmHow& how : GemmCandidates(Linear(8, 28672, 128), Hopper())) {
+    EXPECT_TRUE(how.form != kStream || how.split == 1) << how.Name();
+  }
+}
+
+// Fewer rows than a tile's box leave it rows to fill, which is slow: the same plan is slower for them than one made for
+// them, and a plan without boxes is not.
+TEST(GemmChoice, APlanForManyRowsIsPredictedForFew) {
+  const GemmWhat few = Linear(1, 4096, 14336);
+  GemmWhat many = Linear(128, 4096, 14336);
+  for (const GemmHow& how : GemmCandidates(many, Hopper())) {
+    EXPECT_GE(PredictGemm(few, Hopper(), how), Best(few).us) << how.Name();
+    EXPECT_NEAR(PredictGemm(many, Hopper(), how), how.us, 1e-9) << how.Name();
+  }
+  many.m = many.m_max = 64;
+  const GemmHow how = Best(many);
+  EXPECT_LE(PredictGemm(few, Hopper(), how), how.us);
+}
+
+// Two parts: a warpgroup has whole blocks of both, and the result is half as wide.
+TEST(GemmChoice, PartsNeedTilesOfWholeBlocks) {
+  for (const int64_t m : {1, 48, 300, 5000}) {
+    GemmWhat what = Linear(m, 2064, 776);
+    what.parts = 2;
+    std::set<GemmForm> forms;
+    for (const GemmHow& how : GemmCandidates(what, Hopper())) {
+      forms.insert(how.form);
+      EXPECT_EQ(how.form == kStream ? how.rows % 16 : how.cols / how.split % 32, 0) << how.Name();
+      EXPECT_EQ(FromPlanNumbers<GemmHow>(PlanNumbers(how)).parts, 2);
+    }
+    EXPECT_EQ(forms.size(), m <= 64 ? 3u : 2u);
+  }
 }
 
 TEST(GemmChoice, ManyTilesPersistAndAlternate) {
@@ -272,7 +336,7 @@ TEST(GemmCuda, KnownRowsGetOnePlan) {
 // Rows of x beyond the tensor are slow to fill: a tile that is meant for few loads no more than those.
 TEST(GemmCuda, BoxesAreNoTallerThanTheRowsMeant) {
   CudaQuery query = LinearQuery(Varying(-1), 28672, 4096);
-  for (const auto& [rows, box] : {std::pair(1, 1), {3, 4}, {16, 16}, {33, 40}, {100, 128}, {1000, 128}}) {
+  for (const auto& [rows, box] : {std::pair(1, 1), {3, 4}, {16, 16}, {33, 40}, {100, 104}, {1000, 128}}) {
     query.rows_max = rows;
     std::string why;
     for (const CudaPlan& plan : FindCudaFamily("linear")->plans(query, Hopper(), why)) {
