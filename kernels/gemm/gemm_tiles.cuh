@@ -141,8 +141,12 @@ struct TileStore {
 #pragma unroll
       for (int p = 0; p < kCount; ++p) {
         const uint32_t panel = staging + p % P::kPanels * P::kPanelBytes;
-        if (thread == 0) {
-          tma_store_wait_read<P::kPanels - 1>();
+        if (thread == 0) {  // an odd number of panels leaves the first one to the last store of the tile before
+          if (p == 0 && kCount % P::kPanels != 0) {
+            tma_store_wait_read<0>();
+          } else {
+            tma_store_wait_read<P::kPanels - 1>();
+          }
         }
         named_sync(1 + consumer, 128);
 #pragma unroll
