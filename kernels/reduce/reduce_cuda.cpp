@@ -30,6 +30,10 @@ unsigned Axes(const CudaQuery& query) {
   return axes;
 }
 
+// Then neighbouring results come from neighbouring elements.
+bool KeepsInnermost(const CudaQuery& query) { return (Axes(query) >> (query.ins[0].rank() - 1) & 1) == 0; }
+constexpr int kColumnThreads = 256;
+
 std::vector<CudaPlan> Plan(const CudaQuery& query, const Gpu& gpu, std::string& why) {
   if (KindOf(query) == nullptr) {
     why = "kind " + query.attrs.String("kind", "").value_or("");
@@ -43,6 +47,9 @@ std::vector<CudaPlan> Plan(const CudaQuery& query, const Gpu& gpu, std::string& 
   for (int d = 0; d < query.ins[0].rank(); ++d) {
     count *= (Axes(query) >> d & 1) != 0 ? query.ins[0].dims[d].expected() : 1;
   }
+  if (KeepsInnermost(query)) {
+    return {{.name = "32 results a warp", .numbers = {kColumnThreads}, .us = CopyUs(query, gpu, 0.6)}};
+  }
   const int threads = count <= 128 ? 32 : count <= 4096 ? 128 : 512;
   return {
       {.name = absl::StrFormat("%d threads a result", threads), .numbers = {threads}, .us = CopyUs(query, gpu, 0.3)}};
@@ -51,11 +58,13 @@ std::vector<CudaPlan> Plan(const CudaQuery& query, const Gpu& gpu, std::string& 
 CudaKernel Emit(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   const Kind& kind = *KindOf(query);
   const int threads = static_cast<int>(plan.numbers[0]);
-  const std::string body = absl::StrFormat("sl::reduce<%d, %uu, sl::Fold::%s, sl::Finish::%s, %s>(step, x0, y0);",
-                                           threads, Axes(query), kind.fold, kind.finish, CudaType(query.ins[0].dtype));
+  const bool columns = KeepsInnermost(query);
+  const std::string body = absl::StrFormat("sl::%s<%d, %uu, sl::Fold::%s, sl::Finish::%s, %s>(step, x0, y0);",
+                                           columns ? "reduce_columns" : "reduce", threads, Axes(query), kind.fold,
+                                           kind.finish, CudaType(query.ins[0].dtype));
   CudaKernel kernel =
       OperandKernel(query, absl::StrCat("reduce_", kind.name), "kernels/reduce/reduce.cuh", body, threads);
-  kernel.grid[0] = BlocksText(ProductText("y0", 0, query.outs[0].rank()), 1, gpu.sms * 64);
+  kernel.grid[0] = BlocksText(ProductText("y0", 0, query.outs[0].rank()), columns ? 32 : 1, gpu.sms * 64);
   return kernel;
 }
 
