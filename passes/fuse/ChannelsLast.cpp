@@ -185,8 +185,64 @@ class Mover {
     if (!typeOf(w).hasStaticShape()) {
       return;
     }
+    auto conv = dyn_cast<nn::ConvOp>(op.getOperation());
+    if (conv && cutsIntoPatches(conv)) {
+      return movePatches(conv, selection);
+    }
     selection.slots[1] = transpose ? gathering(w, transpose.getGroups()) : transposed(w, toLast(typeOf(w).getRank()));
     replaceByKernel(op, selection, last(selection.slots[0]));
+  }
+
+  // Windows that neither overlap nor leave anything out, of more than a pixel each.
+  bool cutsIntoPatches(nn::ConvOp conv) {
+    ArrayRef<int64_t> kernel = typeOf(conv.getW()).getShape().drop_front(2);
+    ArrayRef<int64_t> image = typeOf(conv.getX()).getShape().drop_front(2);
+    auto isZero = [](int64_t n) { return n == 0; };
+    return conv.getGroups() == 1 && kernel == conv.getStrides() && llvm::all_of(conv.getPads(), isZero) &&
+           llvm::all_of(llvm::zip_equal(image, kernel),
+                        [](auto sizes) {
+                          auto [all, one] = sizes;
+                          return all != ShapedType::kDynamic && all % one == 0;
+                        }) &&
+           llvm::any_of(kernel, [](int64_t n) { return n > 1; });
+  }
+
+  // A convolution of patches is one of pixels that have a patch's elements as their channels:
+  // [b, c, H·p, …] → [b, H, …, c·p…], w as it lies; where x has its channels last already, in that order.
+  void movePatches(nn::ConvOp conv, Selection& selection) {
+    Value moved = peeled(conv.getX()), x = moved ? moved : conv.getX();
+    RankedTensorType w = typeOf(conv.getW());
+    int64_t rank = w.getRank(), features = w.getDimSize(0), first = moved ? 1 : 2;
+    ArrayRef<int64_t> kernel = w.getShape().drop_front(2);
+    Sizes split, sizes = sizes_.of(x), joined = {sizes[0]};
+    SmallVector<int64_t> order = {0}, inside, ones(rank - 2, 1);
+    for (int64_t d = 0; d < rank; ++d) {
+      if (d < first || d >= first + rank - 2) {
+        if (d > 0) {
+          inside.push_back(static_cast<int64_t>(split.size()));
+        }
+        split.push_back(sizes[d]);
+        continue;
+      }
+      nn::SizeExpr count(typeOf(x).getDimSize(d) / kernel[d - first]);
+      order.push_back(static_cast<int64_t>(split.size()));
+      inside.push_back(order.back() + 1);
+      split.append({count, nn::SizeExpr(kernel[d - first])});
+      joined.push_back(count);
+    }
+    llvm::append_range(order, inside);
+    int64_t elements = w.getNumElements() / std::max<int64_t>(1, features);
+    joined.push_back(nn::SizeExpr(elements));
+    Value weight = moved ? transposed(conv.getW(), toLast(rank)) : conv.getW();
+    SmallVector<int64_t> pointwise(rank, 1);
+    pointwise.front() = features, pointwise.back() = elements;
+    selection.slots[1] = reshaped(weight, pointwise);
+    selection.config = {
+        builder_.getNamedAttr("strides", builder_.getDenseI64ArrayAttr(ones)),
+        builder_.getNamedAttr("pads", builder_.getDenseI64ArrayAttr(SmallVector<int64_t>(2 * ones.size(), 0))),
+        builder_.getNamedAttr("dilations", builder_.getDenseI64ArrayAttr(ones)),
+        builder_.getNamedAttr("groups", builder_.getI64IntegerAttr(1))};
+    replaceByKernel(conv, selection, reshaped(transposed(reshaped(x, split), order), joined));
   }
 
   // The weight [c, f / groups, …] of a transpose as what each of its results gathers: [f, …, c / groups].
@@ -205,7 +261,11 @@ class Mover {
   }
 
   Value reshaped(Value value, ArrayRef<int64_t> shape) {
-    Sizes sizes = llvm::map_to_vector(shape, [](int64_t n) { return nn::SizeExpr(n); });
+    return reshaped(value, llvm::map_to_vector<8>(shape, [](int64_t n) { return nn::SizeExpr(n); }));
+  }
+  Value reshaped(Value value, const Sizes& sizes) {
+    SmallVector<int64_t> shape =
+        llvm::map_to_vector(sizes, [](const nn::SizeExpr& n) { return n.Constant().value_or(ShapedType::kDynamic); });
     return nn::ReshapeOp::create(builder_, value.getLoc(), RankedTensorType::get(shape, typeOf(value).getElementType()),
                                  value, nn::sizesAttr(builder_.getContext(), sizes));
   }

@@ -43,6 +43,37 @@ module attributes {exec.target = "cuda-sm90a"} {
     return %s : tensor<1x6x10x10xf16>
   }
 
+  // Windows that neither overlap nor leave anything out are pixels that have a patch's elements as channels, in the order
+  // of the weight.
+  // CHECK-LABEL: func.func @patches
+  // CHECK: %[[W:.*]] = nn.reshape {{.*}} ["16", "1", "1", "24"] : (tensor<16x3x4x2xf16>) -> tensor<16x1x1x24xf16>
+  // CHECK: %[[S:.*]] = nn.reshape %arg0 ["b", "3", "2", "4", "3", "2"]
+  // CHECK: %[[T:.*]] = linalg.transpose ins(%[[S]] : tensor<?x3x2x4x3x2xf16>) outs({{.*}} : tensor<?x2x3x3x4x2xf16>) permutation = [0, 2, 4, 1, 3, 5]
+  // CHECK: %[[X:.*]] = nn.reshape %[[T]] ["b", "2", "3", "24"]
+  // CHECK: exec.dispatch @conv{{.*}}(%[[X]], %[[W]]) sizes {{\[\[}}"b", "2", "3", "16"]]
+  func.func @patches(%x: tensor<?x3x8x6xf16> {nn.dims = ["b", "3", "8", "6"]}) -> tensor<?x16x2x3xf16> {
+    %w = nn.weight "p" file 1 offset 0 length 768 : tensor<16x3x4x2xf16>
+    %y = nn.conv %x, %w strides [4, 2] pads [0, 0, 0, 0] dilations [1, 1] groups 1
+        : (tensor<?x3x8x6xf16>, tensor<16x3x4x2xf16>) -> tensor<?x16x2x3xf16>
+    return %y : tensor<?x16x2x3xf16>
+  }
+
+  // Those of an image that has its channels last already have them innermost.
+  // CHECK-LABEL: func.func @patches_of_last
+  // CHECK: exec.dispatch @conv
+  // CHECK: linalg.transpose ins({{.*}} : tensor<16x8x2x2xf16>) outs({{.*}} : tensor<16x2x2x8xf16>) permutation = [0, 2, 3, 1]
+  // CHECK: linalg.transpose ins({{.*}} : tensor<1x3x2x3x2x8xf16>) outs({{.*}} : tensor<1x3x3x2x2x8xf16>) permutation = [0, 1, 3, 2, 4, 5]
+  // CHECK: exec.dispatch @conv{{.*}} : (tensor<1x3x3x32xf16>, tensor<16x1x1x32xf16>) -> tensor<1x3x3x16xf16>
+  func.func @patches_of_last(%x: tensor<1x8x6x6xf16>) -> tensor<1x16x3x3xf16> {
+    %w = nn.weight "q" file 1 offset 0 length 1152 : tensor<8x8x3x3xf16>
+    %y = nn.conv %x, %w strides [1, 1] pads [1, 1, 1, 1] dilations [1, 1] groups 1
+        : (tensor<1x8x6x6xf16>, tensor<8x8x3x3xf16>) -> tensor<1x8x6x6xf16>
+    %v = nn.weight "r" file 1 offset 0 length 1024 : tensor<16x8x2x2xf16>
+    %z = nn.conv %y, %v strides [2, 2] pads [0, 0, 0, 0] dilations [1, 1] groups 1
+        : (tensor<1x8x6x6xf16>, tensor<16x8x2x2xf16>) -> tensor<1x16x3x3xf16>
+    return %z : tensor<1x16x3x3xf16>
+  }
+
   // No plan for f64: nothing moves.
   // CHECK-LABEL: func.func @keeps
   // CHECK: nn.conv
