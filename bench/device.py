@@ -53,7 +53,7 @@ class Module:
     def function(self, name, shared):
         f = ctypes.c_void_p()
         check(CUDA.cuModuleGetFunction(ctypes.byref(f), self.handle, name.encode()), name)
-        if shared > 48 << 10:
+        if shared:
             check(CUDA.cuFuncSetAttribute(f, 8, shared), "shared memory")
         CUDA.cuFuncSetAttribute(f, 9, 100)  # all of the L1 as shared memory
         return f
@@ -83,6 +83,15 @@ def tensor_map(param, tensor, bound):
     n = len(sizes)
     out = (ctypes.c_byte * 192)()
     address = (ctypes.addressof(out) + 63) & ~63
+    if param["windows"]:
+        begins, ends, steps = (list(reversed(v)) for v in zip(*param["windows"]))
+        channels, windows = box
+        check(CUDA.cuTensorMapEncodeIm2col(ctypes.c_void_p(address), MAP_TYPES[tensor.dtype], n, ctypes.c_void_p(tensor.data_ptr()),
+                                           (ctypes.c_uint64 * n)(*sizes), (ctypes.c_uint64 * n)(*pitches[1:], 0),
+                                           (ctypes.c_int * (n - 2))(*begins), (ctypes.c_int * (n - 2))(*ends), channels, windows,
+                                           (ctypes.c_uint32 * n)(1, *steps, 1), 0, SWIZZLES[param["swizzle"]], 3, 0),
+              f"tensor map {sizes} {pitches} windows {param['windows']}")
+        return ctypes.string_at(address, 128)
     check(CUDA.cuTensorMapEncodeTiled(ctypes.c_void_p(address), MAP_TYPES[tensor.dtype], n, ctypes.c_void_p(tensor.data_ptr()),
                                       (ctypes.c_uint64 * n)(*sizes), (ctypes.c_uint64 * n)(*pitches[1:], 0),
                                       (ctypes.c_uint32 * n)(*box), (ctypes.c_uint32 * n)(*[1] * n), 0, SWIZZLES[param["swizzle"]], 3, 0),

@@ -140,7 +140,11 @@ void WriteParam(const CudaParam& param, JsonWriter& json) {
     for (const auto& [first, last] : param.dims) {
       json.BeginArray().Value(first).Value(last).EndArray();
     }
-    json.EndArray().Field("box", param.box).Field("swizzle", param.swizzle);
+    json.EndArray().Field("box", param.box).Field("swizzle", param.swizzle).Key("windows").BeginArray();
+    for (const auto& [begin, end, step] : param.windows) {
+      json.BeginArray().Value(begin).Value(end).Value(step).EndArray();
+    }
+    json.EndArray();
   }
   json.EndObject();
 }

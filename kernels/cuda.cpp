@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace sluice::kernels {
 
@@ -70,8 +71,21 @@ void Sort(std::vector<CudaPlan>& plans) {
 }
 
 // Numbers of rows at which plans are compared, and how much faster one must be to be worth an image of its own.
-constexpr int64_t kRungs[] = {4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
+constexpr int64_t kRungs[] = {65536, 32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
 constexpr double kWorth = 1.05;
+
+// A product of dimensions ("x0_0 * x0_1", as CudaFamily::rows says it), each as `number` takes it; -1: one of them is.
+template <typename Number>
+int64_t ProductOf(const CudaQuery& query, const std::string& rows, Number number) {
+  int64_t product = 1;
+  for (const absl::string_view factor : absl::StrSplit(rows, " * ")) {
+    const std::vector<std::string> at = absl::StrSplit(factor.substr(1), '_');
+    const std::vector<CudaOperand>& operands = factor[0] == 'x' ? query.ins : query.outs;
+    const int64_t size = number(operands[std::stoi(at[0])].dims[std::stoi(at[1])]);
+    product = product < 0 || size < 0 ? -1 : product * size;
+  }
+  return product;
+}
 
 // Of `current`, which was made for more rows than the query's, whose plans are `plans`.
 double TimeFor(const CudaQuery& query, const CudaFamily& family, const Gpu& gpu, const CudaPlan& current,
@@ -85,10 +99,17 @@ double TimeFor(const CudaQuery& query, const CudaFamily& family, const Gpu& gpu,
 
 // Plans for fewer rows than `most` is meant for, by ascending limit.  From many rows to few: a plan serves until
 // another one beats it.
-std::vector<CudaForm> SmallerForms(CudaQuery query, const CudaFamily& family, const Gpu& gpu, const CudaPlan& most) {
+std::vector<CudaForm> SmallerForms(CudaQuery query, const std::string& rows, const CudaFamily& family, const Gpu& gpu,
+                                   const CudaPlan& most) {
+  const int64_t least = ProductOf(query, rows, [](const CudaDim& dim) { return std::max(dim.min, dim.least); });
+  const int64_t typical = ProductOf(query, rows, [](const CudaDim& dim) { return dim.expected(); });
+  const int64_t bound = ProductOf(query, rows, [](const CudaDim& dim) { return dim.max; });
   std::vector<CudaForm> forms;
   CudaPlan current = most;
   for (const int64_t rung : kRungs) {
+    if (rung < least || rung > typical || (bound >= 0 && rung >= bound)) {
+      continue;
+    }
     query.rows_max = rung;
     std::string why;
     std::vector<CudaPlan> plans = family.plans(query, gpu, why);
@@ -149,7 +170,7 @@ absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu) {
   if (choice.kernel.rows.empty()) {
     return choice;
   }
-  choice.smaller = SmallerForms(query, *family, gpu, choice.plan);
+  choice.smaller = SmallerForms(query, choice.kernel.rows, *family, gpu, choice.plan);
   for (const CudaForm& form : choice.smaller) {
     CudaQuery few = query;
     few.rows_max = form.limit;

@@ -28,6 +28,7 @@ struct CudaDim {
   int64_t min = 0;
   int64_t max = -1;      // -1: no bound
   int64_t typical = 64;  // what a cost is computed with when it is not constant
+  int64_t least = 1;     // that runs are meant to have: fewer work, but are no reason for a plan of their own
   std::string text;      // canonical size expression: two dimensions are equal when their texts are
 
   bool constant() const { return min == max; }
@@ -96,6 +97,10 @@ struct CudaParam {
   std::vector<std::array<int, 2>> dims = {};
   std::vector<int64_t> box = {};  // elements, outermost first; at most 256 each
   int swizzle = 0;                // bytes: 0, 32, 64, 128
+  // A map that walks windows ("im2col"): for each dimension but the first and the last, where windows begin before it,
+  // where the last one begins beyond its end (negative: before), and the step from one to the next.  `box` is then
+  // {windows, elements of the last dimension}.
+  std::vector<std::array<int, 3>> windows = {};
 };
 
 // What emit() makes: text, and how to launch it.

@@ -25,6 +25,9 @@ static std::unique_ptr<fb::CudaKernelT> cudaTable(const fuse::kernels::CudaKerne
     }
     made->box.assign(param.box.begin(), param.box.end());
     made->swizzle = static_cast<uint8_t>(param.swizzle);
+    for (const std::array<int, 3>& window : param.windows) {
+      made->windows.insert(made->windows.end(), window.begin(), window.end());
+    }
     to->params.push_back(std::move(made));
   }
   to->limit = kernel.limit;

@@ -23,7 +23,7 @@ constexpr int64_t kMaxTaps = 192;  // depthwise: whose weights fit a block's sha
 // choosing by these predictions costs 2.6 % against the best plan of each shape.
 constexpr double kUsPerClk = 1e-3 / 1.7;
 constexpr double kSmBytesPerClk = 53;   // that cp.async brings into one SM
-constexpr double kGathersPerClk = 2.2;  // elements that one SM gathers a clk
+constexpr double kGathersPerClk = 3.9;  // elements that one SM gathers a clk
 constexpr double kSlotClks = 780;       // a slot's way from L2
 constexpr double kFillClks = 2300, kFinishClks = 2370;
 constexpr double kClusterClks = 1560, kPeerClks = 42;  // of a tile of 128 × 128
@@ -83,6 +83,46 @@ void AddTiles(const ConvWhat& what, const Gpu& gpu, std::vector<ConvHow>& all) {
   }
 }
 
+constexpr int64_t kFewSlots = 8;   // whose table fits beside the ring
+constexpr int64_t kMaskBits = 31;  // of a pixel's mask of taps
+constexpr double kFewPerClk = 20;  // elements that one SM fetches a clk
+
+// Channels that are no whole chunks, and few: a CTA keeps its weights and walks tiles.
+void AddFew(const ConvWhat& what, const Gpu& gpu, std::vector<ConvHow>& all) {
+  const int64_t depth = 1024 / BitWidth(what.in), slots = CeilDiv(what.depth(), depth);
+  if (what.channels % (128 / BitWidth(what.in)) == 0 || slots > kFewSlots || what.tap_bits < 0 ||
+      what.tap_bits > kMaskBits) {
+    return;
+  }
+  for (const TileShape& shape : kTileShapes) {
+    ConvHow how{.form = ConvForm::kFew,
+                .rows = shape.rows,
+                .cols = shape.cols,
+                .down = shape.down,
+                .across = shape.across,
+                .stages = slots};
+    if (shape.cols > 128 || how.SharedBytes() > gpu.shared_per_block) {
+      continue;
+    }
+    // A block's table takes 2 KiB more; sums and elements on their way to shared memory take registers for three.
+    how.blocks = what.in == DType::kF32 || shape.cols > 64
+                     ? 1
+                     : std::clamp<int64_t>(gpu.shared_per_sm / (how.SharedBytes() + (3 << 10)), 1, 3);
+    const int64_t across = CeilDiv(what.features, how.cols) * what.groups;
+    const int64_t each =
+        std::max<int64_t>(1, gpu.sms * how.blocks / across);  // CTAs that walk the tiles of some features
+    const double terms = what.in == DType::kF32 ? 6 : 1, full = static_cast<double>(how.rows * how.cols) / (128 * 128);
+    const double fetch = static_cast<double>(how.rows * slots * depth) / kFewPerClk,
+                 multiply = static_cast<double>(how.rows * how.cols * slots * depth) * terms / shape.products;
+    const double clks = kFillClks + CeilDiv(CeilDiv(what.pixels, how.rows), each) *
+                                        (kSlotClks * slots + kFinishClks * std::max(1.0, how.blocks * full) +
+                                         (fetch + multiply) * how.blocks);
+    const double us = clks * kUsPerClk, memory = MemoryUs(what, gpu);
+    how.us = std::max(memory, us) + 0.46 * std::min(memory, us) + 0.1;
+    all.push_back(how);
+  }
+}
+
 void AddDepthwise(const ConvWhat& what, const Gpu& gpu, std::vector<ConvHow>& all) {
   if (what.channels != 1 || what.taps > kMaxTaps) {
     return;
@@ -101,20 +141,22 @@ int64_t ConvHow::SharedBytes() const {
   if (form == ConvForm::kDepthwise) {
     return 0;
   }
-  return std::max(stages * (rows + cols) * 128, rows * (cols + 8) * 4);
+  const int64_t patches = stages * rows * 128, weights = stages * cols * 128, tile = rows * (cols + 8) * 4;
+  return form == ConvForm::kFew ? std::max(patches, tile) + weights : std::max(patches + weights, tile);
 }
 
 std::string ConvHow::Name() const {
   if (form == ConvForm::kDepthwise) {
     return absl::StrCat("depthwise x", lanes);
   }
-  return absl::StrFormat("%s %dx%d%s", form == ConvForm::kTiles ? "tiles" : "gather", rows, cols,
-                         split > 1 ? absl::StrCat(" split ", split) : "");
+  const char* name = form == ConvForm::kTiles ? "tiles" : form == ConvForm::kFew ? "few" : "gather";
+  return absl::StrFormat("%s %dx%d%s", name, rows, cols, split > 1 ? absl::StrCat(" split ", split) : "");
 }
 
 std::vector<ConvHow> ConvCandidates(const ConvWhat& what, const Gpu& gpu) {
   std::vector<ConvHow> all;
   AddTiles(what, gpu, all);
+  AddFew(what, gpu, all);
   AddDepthwise(what, gpu, all);
   return all;
 }

@@ -21,14 +21,17 @@ struct ConvWhat {
   int64_t groups = 1;
   int64_t features = 0, channels = 0;  // of a group
   int64_t taps = 1;
+  int64_t tap_bits = 0;  // bits that say which rows, columns … of a window are inside an image; -1: transposed
 
   int64_t depth() const { return taps * channels; }
 };
 
 enum class ConvForm : int64_t {
-  kTiles,     // conv_tiles.cuh, chunks of 16 bytes
-  kGather,    // the same, element by element
-  kDepthwise  // depthwise.cuh
+  kTiles,      // conv_tiles.cuh, chunks of 16 bytes
+  kGather,     // the same, element by element
+  kFew,        // conv_few.cuh: all of k in shared memory
+  kDepthwise,  // depthwise.cuh
+  kGemm        // gemm/gemm_tiles.cuh or gemm_stream.cuh: GemmHow says the rest
 };
 
 // How: the numbers a kernel is instantiated with.

@@ -1,11 +1,14 @@
 // CUDA families conv and conv_transpose.  With `channels_last` x is [b, …, c], w [f, …, c / groups] (for the transpose
 // too: what a result gathers) and y [b, …, f]: conv_choice.h says how.  Channels second: plain.cuh.
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 
 #include "kernels/common/cuda_text.h"
 #include "kernels/common/plan_numbers.h"
 #include "kernels/conv/conv_choice.h"
 #include "kernels/device/wgmma_text.h"
+#include "kernels/gemm/gemm_cuda.h"
 
 namespace sluice::kernels {
 namespace {
@@ -38,6 +41,22 @@ struct ConvQuery {
     }
     return sizes;
   }
+  // Of spatial dimension d.
+  int64_t Number(const char* name, int d, int64_t missing) const {
+    const std::vector<int64_t> values = query.attrs.Ints(name, {}).value_or(std::vector<int64_t>());
+    return d < static_cast<int>(values.size()) ? values[d] : missing;
+  }
+  // Each result comes from one pixel, in the same order.
+  bool Pointwise() const {
+    const std::vector<int64_t> kernel = Kernel();
+    for (int d = 0; d < spatial; ++d) {
+      if (kernel[d] != 1 || Number("strides", d, 1) != 1 || Number("pads", d, 0) != 0 ||
+          x().dims[first() + d].text != y().dims[first() + d].text) {
+        return false;
+      }
+    }
+    return !transposed;
+  }
   std::string WindowText() const {
     const auto three = [&](const char* name, int64_t missing) {
       return ThreeText(query.attrs.Ints(name, {}).value_or(std::vector<int64_t>()), 0, spatial, missing);
@@ -56,15 +75,19 @@ struct ConvQuery {
 };
 
 ConvWhat WhatOf(const ConvQuery& conv) {
+  const int64_t pixels = std::max<int64_t>(1, conv.Pixels(conv.y())),
+                meant = conv.query.rows_max >= 0 ? conv.query.rows_max : pixels;
   ConvWhat what{.in = conv.x().dtype,
                 .out = conv.y().dtype,
-                .pixels = conv.Pixels(conv.y()),
-                .source = conv.Pixels(conv.x()),
+                .pixels = meant,
+                .source = conv.Pixels(conv.x()) * meant / pixels,
                 .groups = conv.groups,
                 .features = conv.y().dims.back().value() / conv.groups,
                 .channels = conv.w().dims.back().value()};
+  what.tap_bits = conv.transposed ? -1 : 3 - conv.spatial;
   for (const int64_t size : conv.Kernel()) {
     what.taps *= size;
+    what.tap_bits += conv.transposed ? 0 : size;
   }
   return what;
 }
@@ -94,6 +117,80 @@ std::string Missing(const ConvQuery& conv) {
   return "";
 }
 
+// ---- As a GEMM [pixels, taps · channels] × [features, taps · channels].
+
+constexpr int64_t kGemmDepth = 64;  // channels of a block of k
+constexpr int64_t kMaxStep = 8;     // of a tensor map of windows
+constexpr int64_t kMaxReach = 127;  // from an image to a corner of its windows, and within a window
+
+// Where TMA finds the windows; false where it cannot walk them.
+bool AddWindows(const ConvQuery& conv, GemmRoles& roles) {
+  const std::vector<int64_t> kernel = conv.Kernel();
+  if (conv.spatial != 2 || roles.what.k / roles.taps % kGemmDepth != 0) {
+    return false;
+  }
+  for (int d = 0; d < 2; ++d) {
+    const int64_t stride = conv.Number("strides", d, 1), begin = -conv.Number("pads", d, 0),
+                  reach = (kernel[d] - 1) * conv.Number("dilations", d, 1);
+    const CudaDim &in = conv.x().dims[1 + d], &out = conv.y().dims[1 + d];
+    if (!in.constant() || !out.constant()) {
+      return false;
+    }
+    // The last window begins there, whatever the padding behind would allow.
+    const int64_t end = begin + (out.value() - 1) * stride + 1 - in.value();
+    if (stride > kMaxStep || -begin > kMaxReach || reach > kMaxReach || std::abs(end) > kMaxReach) {
+      return false;
+    }
+    roles.windows.push_back({static_cast<int>(begin), static_cast<int>(end), static_cast<int>(stride)});
+  }
+  roles.header = "kernels/conv/window_rows.cuh";
+  roles.rows = absl::StrFormat("sl::WindowRows{%s, int(y.size(1)), int(y.size(2)), int(x.size(3))}", conv.WindowText());
+  return true;
+}
+
+// The operands' roles in a GEMM; none where it is not one.
+std::optional<GemmRoles> Roles(const ConvQuery& conv) {
+  const ConvWhat what = WhatOf(conv);
+  if (conv.transposed || conv.groups != 1 || BitWidth(what.in) != 16) {
+    return std::nullopt;
+  }
+  GemmRoles roles;
+  roles.what = {.in = what.in,
+                .weight = conv.w().dtype,
+                .out = what.out,
+                .m = what.pixels,
+                .n = what.features,
+                .k = what.depth(),
+                .m_max = 1,
+                .m_constant = true,
+                .read_only_weight = conv.w().weight,
+                .taps = what.taps};
+  for (int d = 0; d <= conv.spatial; ++d) {
+    const CudaDim& dim = conv.y().dims[d];
+    roles.what.m_max = roles.what.m_max < 0 || dim.max < 0 ? -1 : roles.what.m_max * dim.max;
+    roles.what.m_constant &= dim.constant();
+  }
+  roles.what.m_max = conv.query.rows_max >= 0 ? conv.query.rows_max : roles.what.m_max;
+  roles.taps = what.taps;
+  roles.weight_columns = conv.w().rank() - 1;
+  roles.bias = conv.bias() ? 2 : -1;
+  return conv.Pointwise() || AddWindows(conv, roles) ? std::optional(roles) : std::nullopt;
+}
+
+void AddGemms(const ConvQuery& conv, const Gpu& gpu, std::vector<CudaPlan>& plans) {
+  const std::optional<GemmRoles> roles = Roles(conv);
+  if (!roles) {
+    return;
+  }
+  for (const GemmHow& how : GemmCandidates(roles->what, gpu)) {
+    if (how.form == GemmForm::kTiles || (how.form == GemmForm::kStream && roles->windows.empty())) {
+      std::vector<int64_t> numbers = PlanNumbers(how);
+      numbers.insert(numbers.begin(), static_cast<int64_t>(ConvForm::kGemm));
+      plans.push_back({.name = "gemm " + how.Name(), .numbers = std::move(numbers), .us = how.us});
+    }
+  }
+}
+
 // A thread a result.
 CudaPlan PlainPlan(const ConvQuery& conv, const Gpu& gpu) {
   double flops = 2;
@@ -119,7 +216,16 @@ std::vector<CudaPlan> Plans(const CudaQuery& query, const Gpu& gpu, std::string&
   for (const ConvHow& how : ConvCandidates(WhatOf(conv), gpu)) {
     plans.push_back({.name = how.Name(), .numbers = PlanNumbers(how), .us = how.us});
   }
+  AddGemms(conv, gpu, plans);
   return plans;
+}
+
+// The pixels of the result.
+std::string Rows(const CudaQuery& query) {
+  const ConvQuery conv(query);
+  const std::vector<CudaDim>& dims = conv.y().dims;
+  const bool constant = std::all_of(dims.begin(), dims.end() - 1, [](const CudaDim& dim) { return dim.constant(); });
+  return !conv.last || constant ? "" : ProductText("y0", 0, conv.y().rank() - 1);
 }
 
 const char* Flag(bool value) { return value ? "true" : "false"; }
@@ -145,27 +251,32 @@ std::string OperandsText(const ConvQuery& conv) {
                       view(conv.y(), "", "y0"));
 }
 
-CudaKernel EmitTiles(const ConvQuery& conv, const ConvHow& how) {
-  const bool vector = how.form == ConvForm::kTiles;
+CudaKernel EmitTiles(const ConvQuery& conv, const ConvHow& how, const Gpu& gpu) {
+  const bool vector = how.form == ConvForm::kTiles, few = how.form == ConvForm::kFew;
   const std::string instructions =
       BitWidth(conv.x().dtype) == 16 ? WgmmaText(conv.x().dtype, static_cast<int>(how.cols)) : "";
   const std::string head = absl::StrFormat(
       "%s%sstruct How {\n  using In = %s;\n  using Out = %s;\n  using Bias = %s;\n"
       "  static constexpr int kRows = %d, kCols = %d, kDown = %d, kAcross = %d, kStages = %d, kSplit = %d;\n"
       "  static constexpr bool kVector = %s, kTransposed = %s, kWeights = %s;\n};\n"
-      "static_assert(sl::ConvPlan<How>::kShared == %d);\n\n",
+      "static_assert(sl::%s == %d);\n\n",
       instructions, conv.query.epilogue, CudaType(conv.x().dtype), CudaType(conv.y().dtype),
       CudaType(conv.bias() ? conv.query.ins[2].dtype : conv.x().dtype), how.rows, how.cols, how.down, how.across,
-      how.stages, how.split, Flag(vector), Flag(conv.transposed), Flag(conv.w().weight), how.SharedBytes());
-  const std::string body = absl::StrFormat("sl::conv_tiles<How, %d>(%s, %s, %d, %s);", conv.spatial, OperandsText(conv),
+      how.stages, how.split, Flag(vector), Flag(conv.transposed), Flag(conv.w().weight),
+      few ? "FewPlan<How>::kBytes" : "ConvPlan<How>::kShared", how.SharedBytes());
+  const std::string name = few ? "conv_few" : "conv_tiles";
+  const std::string body = absl::StrFormat("sl::%s<How, %d>(%s, %s, %d, %s);", name, conv.spatial, OperandsText(conv),
                                            conv.WindowText(), conv.groups, EpilogueText(conv.query));
   CudaKernel kernel =
-      OperandKernel(conv.query, conv.query.name, "kernels/conv/conv_tiles.cuh", body,
+      OperandKernel(conv.query, conv.query.name, absl::StrCat("kernels/conv/", name, ".cuh"), body,
                     static_cast<int>(32 * how.down * how.across), {}, 0, head, static_cast<int>(how.blocks));
   const ConvWhat what = WhatOf(conv);
-  const int64_t across = (what.features + how.cols - 1) / how.cols;
-  kernel.grid[0] = absl::StrFormat("max(1, ceildiv(%s, %d)) * %d", ProductText("y0", 0, conv.y().rank() - 1), how.rows,
-                                   across * what.groups * how.split);
+  const int64_t columns = (what.features + how.cols - 1) / how.cols * what.groups;
+  const std::string tiles =
+      absl::StrFormat("max(1, ceildiv(%s, %d))", ProductText("y0", 0, conv.y().rank() - 1), how.rows);
+  kernel.grid[0] =
+      few ? absl::StrFormat("min(%s, %d) * %d", tiles, std::max<int64_t>(1, gpu.sms * how.blocks / columns), columns)
+          : absl::StrFormat("%s * %d", tiles, columns * how.split);
   kernel.shared = how.SharedBytes();
   kernel.cluster = static_cast<int>(how.split);
   kernel.overlaps_previous = true;
@@ -197,14 +308,19 @@ CudaKernel Emit(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   if (!conv.last) {
     return EmitPlain(conv, gpu);
   }
+  if (plan.numbers.front() == static_cast<int64_t>(ConvForm::kGemm)) {
+    return EmitGemm(query, *Roles(conv),
+                    {.name = plan.name, .numbers = {plan.numbers.begin() + 1, plan.numbers.end()}, .us = plan.us});
+  }
   const ConvHow how = FromPlanNumbers<ConvHow>(plan.numbers);
-  return how.form == ConvForm::kDepthwise ? EmitDepthwise(conv, how) : EmitTiles(conv, how);
+  return how.form == ConvForm::kDepthwise ? EmitDepthwise(conv, how) : EmitTiles(conv, how, gpu);
 }
 
 }  // namespace
 
 extern const CudaFamily kCudaConv, kCudaConvTranspose;
-const CudaFamily kCudaConv = {.name = "conv", .plans = Plans, .emit = Emit, .epilogue = true};
-const CudaFamily kCudaConvTranspose = {.name = "conv_transpose", .plans = Plans, .emit = Emit, .epilogue = true};
+const CudaFamily kCudaConv = {.name = "conv", .plans = Plans, .emit = Emit, .epilogue = true, .rows = Rows};
+const CudaFamily kCudaConvTranspose = {
+    .name = "conv_transpose", .plans = Plans, .emit = Emit, .epilogue = true, .rows = Rows};
 
 }  // namespace sluice::kernels

@@ -65,13 +65,13 @@ struct TapWalk {
   }
 };
 
-// Fills the left half of a slot: patches of the rows of this thread.
+// Fills the left half of a slot: patches of the rows of this thread, a chunk of one tap each.
 template <class P>
-struct PatchLoader {
+struct ChunkLoader {
   using In = typename P::In;
   const In* image[P::kRowsEach];  // of the row's group in its batch; null beyond the last pixel
   int origin[P::kRowsEach][3];
-  int step[3], channel_step, size[3], channels;
+  int step[3], size[3], channels;
   int chunk, row;
   TapWalk walk;
 
@@ -79,9 +79,8 @@ struct PatchLoader {
   SL_DEVICE void begin(const View<const In, R>& x, const Extents<int>& extents, const Window& window, int pixels,
                        int tile, int group, int channels_each, int block) {
     channels = channels_each;
-    channel_step = static_cast<int>(x.stride(R - 1));
-    chunk = P::kVector ? threadIdx.x % 8 : threadIdx.x / P::kRows * P::kChunksEach;
-    row = P::kVector ? threadIdx.x / 8 : threadIdx.x % P::kRows;
+    chunk = threadIdx.x % 8;
+    row = threadIdx.x / 8;
 #pragma unroll
     for (int d = 0; d < 3; ++d) {
       const int i = d + kSpatial - 3;
@@ -93,44 +92,120 @@ struct PatchLoader {
     for (int i = 0; i < P::kRowsEach; ++i) {
       const int pixel = tile * P::kRows + row + i * P::kRowStep;
       extents.split(pixel % each, origin[i]);
-      image[i] = pixel < pixels ? x.data + pixel / each * x.stride(0) + group * channels * channel_step : nullptr;
+      image[i] = pixel < pixels ? x.data + pixel / each * x.stride(0) + group * channels : nullptr;
     }
     walk.begin(window, block * P::kDepth + chunk * P::kElements, channels);
   }
-  // The element of row i that `at` stands for; null on the padding.
-  SL_DEVICE const In* find(const Window& window, const TapWalk& at, int i) const {
-    bool inside = at.tap[0] < window.kernel[0] && image[i] != nullptr;
-    int64_t offset = P::kVector ? at.channel : int64_t(at.channel) * channel_step;
-#pragma unroll
-    for (int d = 0; d < 3; ++d) {
-      int p;
-      inside &= tap_meets<P::kTransposed>(window, d, origin[i][d], at.tap[d], size[d], p);
-      offset += int64_t(p) * step[d];
-    }
-    return inside ? image[i] + offset : nullptr;
-  }
+  SL_DEVICE void prepare(const Window&) {}
   SL_DEVICE void fetch(const Window& window, uint32_t slot) {
-    if constexpr (P::kVector) {
 #pragma unroll
-      for (int i = 0; i < P::kRowsEach; ++i) {
-        copy_chunk(slot + SwizzledOffset(row + i * P::kRowStep, chunk, 128), find(window, walk, i));
+    for (int i = 0; i < P::kRowsEach; ++i) {
+      bool inside = walk.tap[0] < window.kernel[0] && image[i] != nullptr;
+      int64_t offset = walk.channel;
+#pragma unroll
+      for (int d = 0; d < 3; ++d) {
+        int p;
+        inside &= tap_meets<P::kTransposed>(window, d, origin[i][d], walk.tap[d], size[d], p);
+        offset += int64_t(p) * step[d];
       }
-    } else {
-      TapWalk at = walk;
-#pragma unroll
-      for (int i = 0; i < P::kChunksEach; ++i) {
-        Pack<In, P::kElements> held;
-#pragma unroll
-        for (int e = 0; e < P::kElements; ++e) {
-          const In* from = find(window, at, 0);
-          held.at[e] = from ? *from : In();
-          at.advance(window, 1, channels);
-        }
-        store_chunk(slot + SwizzledOffset(row, chunk + i, 128), held);
-      }
+      copy_chunk(slot + SwizzledOffset(row + i * P::kRowStep, chunk, 128), inside ? image[i] + offset : nullptr);
     }
     walk.advance(window, P::kDepth, channels);
   }
+};
+
+// The same element by element: a thread has several chunks of one row.  Where an element of k lies from where a window
+// begins is the same for all rows: the CTA makes a table of it for each slot, one lap ahead.
+template <class P>
+struct GatherLoader {
+  using In = typename P::In;
+  struct alignas(16) Entry {
+    int offset, at[3];  // elements; positions from where the window begins
+  };
+  static constexpr int kNowhere = 1 << 29;
+  const In* image;
+  int origin[3], step[3], size[3], channel_step, channels;
+  int chunk, row, block, written = 0, read = 0;
+  Entry* table;  // two of kDepth entries
+
+  template <int kSpatial, int R>
+  SL_DEVICE void begin(const View<const In, R>& x, const Extents<int>& extents, const Window& window, int pixels,
+                       int tile, int group, int channels_each, int first_block) {
+    __shared__ Entry entries[2 * P::kDepth];
+    table = entries;
+    block = first_block;
+    channels = channels_each;
+    channel_step = static_cast<int>(x.stride(R - 1));
+    chunk = threadIdx.x / P::kRows * P::kChunksEach;
+    row = threadIdx.x % P::kRows;
+    const int pixel = tile * P::kRows + row, each = extents.pixels_out();
+    extents.split(pixel % each, origin);
+    int64_t base = pixel / each * x.stride(0) + int64_t(group) * channels * channel_step;
+#pragma unroll
+    for (int d = 0; d < 3; ++d) {
+      const int i = d + kSpatial - 3;
+      size[d] = extents.in[d];
+      step[d] = i < 0 ? 0 : static_cast<int>(x.stride(1 + (i < 0 ? 0 : i)));
+      origin[d] = P::kTransposed ? origin[d] + window.pad[d] : origin[d] * window.stride[d] - window.pad[d];
+      base += P::kTransposed ? 0 : int64_t(origin[d]) * step[d];
+    }
+    image = x.data + base;
+    origin[2] = pixel < pixels ? origin[2] : -kNowhere;
+  }
+  // Writes the table of the next slot; a barrier must be between this and its fetch.
+  SL_DEVICE void prepare(const Window& window) {
+    if (threadIdx.x < P::kDepth) {
+      TapWalk walk;
+      walk.begin(window, block * P::kDepth + threadIdx.x, channels);
+      Entry entry{walk.channel * channel_step, {}};
+#pragma unroll
+      for (int d = 0; d < 3; ++d) {
+        entry.at[d] = walk.tap[d] * window.dilation[d];
+        entry.offset += P::kTransposed ? 0 : entry.at[d] * step[d];
+      }
+      entry.at[2] = walk.tap[0] < window.kernel[0] ? entry.at[2] : kNowhere * 2;
+      table[written * P::kDepth + threadIdx.x] = entry;
+    }
+    ++block;
+    written ^= 1;
+  }
+  SL_DEVICE In element(const Window& window, const Entry& entry) const {
+    bool inside = true;
+    int offset = entry.offset;
+#pragma unroll
+    for (int d = 0; d < 3; ++d) {
+      if constexpr (P::kTransposed) {
+        const int reach = origin[d] - entry.at[d], p = reach / window.stride[d];
+        inside &= reach >= 0 && reach % window.stride[d] == 0 && p < size[d];
+        offset += p * step[d];
+      } else {
+        inside &= static_cast<uint32_t>(origin[d] + entry.at[d]) < static_cast<uint32_t>(size[d]);
+      }
+    }
+    return inside ? image[offset] : In();
+  }
+  SL_DEVICE void fetch(const Window& window, uint32_t slot) {
+    const Entry* const entries = table + read * P::kDepth + chunk * P::kElements;
+    Pack<In, P::kElements> held[P::kChunksEach];
+#pragma unroll
+    for (int i = 0; i < P::kChunksEach * P::kElements; ++i) {
+      held[i / P::kElements].at[i % P::kElements] = element(window, entries[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < P::kChunksEach; ++i) {
+      store_chunk(slot + SwizzledOffset(row, chunk + i, 128), held[i]);
+    }
+    read ^= 1;
+  }
+};
+
+template <class P, bool kVector = P::kVector>
+struct PatchLoaderOf {
+  using type = ChunkLoader<P>;
+};
+template <class P>
+struct PatchLoaderOf<P, false> {
+  using type = GatherLoader<P>;
 };
 
 // Fills the right half: rows of the weight.
@@ -144,12 +219,12 @@ struct WeightLoader {
       : data(data), features(features), k(k), first(tile * P::kCols), chunk(threadIdx.x % 8), row(threadIdx.x / 8) {
     at = block * P::kDepth + chunk * P::kElements;
   }
-  SL_DEVICE void fetch(uint32_t slot) {
+  SL_DEVICE void fetch(uint32_t half) {
 #pragma unroll
     for (int i = 0; i < P::kColsEach; ++i) {
       const int feature = first + row + i * P::kRowStep;
       const In* from = feature < features && at < k ? data + int64_t(feature) * k + at : nullptr;
-      const uint32_t to = slot + P::kBytesA + SwizzledOffset(row + i * P::kRowStep, chunk, 128);
+      const uint32_t to = half + SwizzledOffset(row + i * P::kRowStep, chunk, 128);
       if constexpr (P::kVector) {
         copy_chunk(to, from);
       } else {
@@ -177,8 +252,8 @@ struct WarpSums {
   typename Product::Sum at[kDownEach][kAcrossEach][4] = {};
 
   static SL_DEVICE void publish() {}
-  SL_DEVICE void begin(uint32_t) {}
-  SL_DEVICE void finish(uint32_t slot) {
+  SL_DEVICE void begin(uint32_t, uint32_t) {}
+  SL_DEVICE void finish(uint32_t patches, uint32_t weights) {
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int row = warp / P::kAcross * kDownEach * 16 + lane % 16;
     const int col = warp % P::kAcross * kAcrossEach * 8 + lane / 16 * 8 + lane % 8;
@@ -188,13 +263,13 @@ struct WarpSums {
 #pragma unroll
       for (int i = 0; i < kDownEach; ++i) {
         uint32_t a[4];
-        load_matrices(a, slot + SwizzledOffset(row + i * 16, step * 2 + lane / 16, 128));
+        load_matrices(a, patches + SwizzledOffset(row + i * 16, step * 2 + lane / 16, 128));
         left[i].set(a);
       }
 #pragma unroll
       for (int j = 0; j < kAcrossEach; j += 2) {
         uint32_t b[4];
-        load_matrices(b, slot + P::kBytesA + SwizzledOffset(col + j * 8, step * 2 + lane / 8 % 2, 128));
+        load_matrices(b, weights + SwizzledOffset(col + j * 8, step * 2 + lane / 8 % 2, 128));
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
           const typename Product::Right right(b[half * 2], b[half * 2 + 1]);
@@ -231,9 +306,9 @@ struct GroupSums {
 
   // Before the barrier that tells others: what this thread copied is seen by wgmma.
   static SL_DEVICE void publish() { fence_async_proxy(); }
-  SL_DEVICE void begin(uint32_t slot) {
-    const uint64_t left = MatrixDescriptor(slot + warp_uniform(threadIdx.x / 128) * 64 * 128);
-    const uint64_t right = MatrixDescriptor(slot + P::kBytesA);
+  SL_DEVICE void begin(uint32_t patches, uint32_t weights) {
+    const uint64_t left = MatrixDescriptor(patches + warp_uniform(threadIdx.x / 128) * 64 * 128);
+    const uint64_t right = MatrixDescriptor(weights);
     pin(at);
     wgmma_begin();
 #pragma unroll
@@ -243,7 +318,7 @@ struct GroupSums {
     }
     wgmma_commit();
   }
-  SL_DEVICE void finish(uint32_t) {
+  SL_DEVICE void finish(uint32_t, uint32_t) {
     wgmma_wait<0>();
     pin(at);
   }
@@ -304,14 +379,15 @@ SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pi
         parts[i][0] += more[0], parts[i][1] += more[1];
       }
     }
+    // Threads beyond the result redo its last elements: a branch around each read would make it wait for the one
+    // before.
     Pair values[kBatch];
+    const int last = feature_end - 1;
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
-      const int64_t pixel = pixel0 + row + i * P::kFinish;
-      if (pixel < pixels && feature < feature_end) {
-        values[i].x = epilogue(parts[i][0] + added[0], pixel, feature);
-        values[i].y = feature + 1 < feature_end ? epilogue(parts[i][1] + added[1], pixel, feature + 1) : 0.0f;
-      }
+      const int64_t at = pixel0 + row + i * P::kFinish, pixel = at < pixels ? at : pixels - 1;
+      values[i].x = epilogue(parts[i][0] + added[0], pixel, smaller(feature, last));
+      values[i].y = epilogue(parts[i][1] + added[1], pixel, smaller(feature + 1, last));
     }
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
@@ -357,7 +433,7 @@ SL_DEVICE void conv_tiles(const View<const typename How::In, R>& x, const View<c
   const int blocks = ceil_div(k, P::kDepth), block0 = blocks * rank / P::kSplit,
             block1 = blocks * (rank + 1) / P::kSplit;
   WeightLoader<P> weights(w.data + int64_t(group) * each * k, each, k, tile_col, block0);
-  PatchLoader<P> patches;
+  typename PatchLoaderOf<P>::type patches;
   patches.template begin<kSpatial>(x, extents, window, pixels, tile_row, group, channels, block0);
 
   const int early = smaller(P::kStages - 1, block1 - block0);
@@ -365,13 +441,17 @@ SL_DEVICE void conv_tiles(const View<const typename How::In, R>& x, const View<c
     wait_for_previous();
   }
   for (int s = 0; s < early; ++s) {
-    weights.fetch(ring + s * P::kBytesStage);
+    weights.fetch(ring + s * P::kBytesStage + P::kBytesA);
   }
   if (P::kWeights) {
     wait_for_previous();
   }
 #pragma unroll
   for (int s = 0; s < P::kStages - 1; ++s) {
+    if (!P::kVector) {
+      patches.prepare(window);
+      __syncthreads();
+    }
     if (s < early) {
       patches.fetch(window, ring + s * P::kBytesStage);
     }
@@ -383,17 +463,19 @@ SL_DEVICE void conv_tiles(const View<const typename How::In, R>& x, const View<c
 #pragma unroll 1
   for (int b = block0; b < block1; ++b, read.next()) {
     copy_wait<P::kStages - 2>();
+    patches.prepare(window);
     sums.publish();
     __syncthreads();  // the slot is full, and the one written below was last read before this barrier
-    sums.begin(ring + read.slot * P::kBytesStage);
+    const uint32_t full = ring + read.slot * P::kBytesStage;
+    sums.begin(full, full + P::kBytesA);
     if (b + P::kStages - 1 < block1) {
       const uint32_t slot = ring + write * P::kBytesStage;
-      weights.fetch(slot);
+      weights.fetch(slot + P::kBytesA);
       patches.fetch(window, slot);
     }
     copy_commit();
     write = write + 1 == P::kStages ? 0 : write + 1;
-    sums.finish(ring + read.slot * P::kBytesStage);
+    sums.finish(full, full + P::kBytesA);
   }
   copy_wait<0>();
   __syncthreads();

@@ -50,6 +50,16 @@ SL_DEVICE void tma_load(uint32_t to, const TensorMap& map, uint32_t bar, int x, 
       "l"(&map), "r"(bar), "r"(x), "r"(y), "r"(z), "r"(w)
       : "memory");
 }
+// Of a map of windows over [batch, height, width, channels]: from the window that begins at (w, h) of `batch` on, the
+// element of each that lies (right, down) in it.
+SL_DEVICE void tma_load_windows(uint32_t to, const TensorMap& map, uint32_t bar, int channel, int w, int h, int batch,
+                                uint16_t right, uint16_t down) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}],"
+      " [%2], {%7, %8};" ::"r"(to),
+      "l"(&map), "r"(bar), "r"(channel), "r"(w), "r"(h), "r"(batch), "h"(right), "h"(down)
+      : "memory");
+}
 // Lands at the same offset, and counts on the same barrier, in every CTA of `mask`.
 SL_DEVICE void tma_load_multicast(uint32_t to, const TensorMap& map, uint32_t bar, int col, int row, uint16_t mask) {
   asm volatile(

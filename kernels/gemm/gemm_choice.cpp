@@ -31,7 +31,7 @@ int64_t BoxRows(int64_t rows) {
 
 double MemoryUs(const GemmWhat& what, const Gpu& gpu) {
   const double weight = static_cast<double>(what.n) * what.k * BitWidth(what.weight) / 8;
-  const double in = static_cast<double>(what.m) * what.k * BitWidth(what.in) / 8;
+  const double in = static_cast<double>(what.m) * what.k * BitWidth(what.in) / 8 / static_cast<double>(what.taps);
   const double out = static_cast<double>(what.m) * what.n / what.parts * BitWidth(what.out) / 8;
   return what.batch * (weight + in + out) / (gpu.read_gbs * 1e3);
 }
@@ -47,8 +47,8 @@ constexpr TilePlan kTilePlans[] = {
     {192, 4, 1, 1, false}, {160, 5, 2, 1, false}, {160, 5, 1, 1, false}, {128, 6, 2, 1, false}, {128, 6, 1, 1, false},
     {96, 7, 2, 1, false},  {96, 7, 1, 1, false},  {64, 8, 2, 1, false},  {64, 8, 1, 1, false},  {256, 4, 1, 2, false},
     {256, 4, 1, 4, false}, {128, 6, 1, 2, false}, {128, 6, 1, 4, false}, {96, 7, 1, 2, false},  {64, 8, 1, 2, false},
-    {64, 8, 1, 4, false},  {128, 6, 2, 1, true},  {128, 6, 1, 1, true}};
-constexpr int64_t kTileRows = 128;
+    {64, 8, 1, 4, false},  {128, 6, 2, 1, true},  {128, 6, 1, 1, true},  {64, 8, 2, 1, true},   {64, 8, 1, 1, true}};
+constexpr int64_t kTileRows = 128, kNarrowest = 64;
 
 bool SixteenBits(const GemmWhat& what) {
   return what.in == what.weight && (what.in == DType::kBF16 || what.in == DType::kF16) &&
@@ -107,7 +107,8 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
     if (what.weight_by_width && plan.cols % (64 * plan.multicast) != 0) {
       continue;
     }
-    if (CeilDiv(what.k, 64) < plan.split || plan.cols / plan.split % (16 * what.parts) != 0) {
+    const bool half_empty = plan.cols >= 2 * what.n && plan.cols > kNarrowest;
+    if (CeilDiv(what.k, 64) < plan.split || plan.cols / plan.split % (16 * what.parts) != 0 || half_empty) {
       continue;
     }
     GemmHow how{.form = GemmForm::kTiles,

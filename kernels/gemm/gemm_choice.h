@@ -22,6 +22,7 @@ struct GemmWhat {
   bool weight_by_width = false;  // the weight is [batch, k, n], not [batch, n, k]
   bool batched = false;          // there is a batch dimension that is not constantly 1
   bool read_only_weight = false;
+  int64_t taps = 1;   // that neighbouring rows of in share all but one of: read from memory once
   bool tf32 = false;  // products of f32 keep 10 bits
   int64_t parts = 1;  // of the epilogue: the result has n / parts columns
 };

@@ -38,8 +38,9 @@ struct GemmTexts {
     if (query.parts > 1) {
       n = {absl::StrFormat("%d * %s", query.parts, n.code), absl::StrFormat("%d * %s", query.parts, n.grid)};
     }
-    sizes = absl::StrFormat("const sl::GemmSizes sizes{int(%s), int(%s), int(x.size(%d)), int(%s)};", m.code, n.code,
-                            query.ins[0].rank() - 1, batch.code);
+    const std::string taps = roles.taps > 1 ? absl::StrFormat(" * %d", roles.taps) : "";
+    sizes = absl::StrFormat("const sl::GemmSizes sizes{int(%s), int(%s), int(x.size(%d)%s), int(%s)};", m.code, n.code,
+                            query.ins[0].rank() - 1, taps, batch.code);
   }
   std::string Tiles(int64_t rows, int64_t cols) const {
     return absl::StrFormat("ceildiv(%s, %d) * ceildiv(%s, %d) * %s", m.grid, rows, n.grid, cols, batch.grid);
@@ -73,17 +74,20 @@ struct Function {
     views += absl::StrFormat("  const sl::View<%s, %d> %s(step, arg_%s);\n", CudaType(operand.dtype), operand.rank(),
                              name, name);
   }
-  void AddEpilogue(const CudaQuery& query) {
-    if (query.epilogue.empty()) {
-      return;
+  void AddEpilogue(const CudaQuery& query, int bias) {
+    if (!query.epilogue.empty()) {
+      epilogue = "Epilogue(step";
+      for (int i = query.epilogue_ins; i < static_cast<int>(query.ins.size()); ++i) {
+        const std::string name = absl::StrCat("e", i - query.epilogue_ins);
+        AddArg(i, query.ins[i], name);
+        epilogue += ", " + name;
+      }
+      epilogue += ")";
     }
-    epilogue = "Epilogue(step";
-    for (int i = query.epilogue_ins; i < static_cast<int>(query.ins.size()); ++i) {
-      const std::string name = absl::StrCat("e", i - query.epilogue_ins);
-      AddArg(i, query.ins[i], name);
-      epilogue += ", " + name;
+    if (bias >= 0) {
+      AddView(bias, query.ins[bias], "bias");
+      epilogue = absl::StrFormat("sl::biased(bias.data, %s)", epilogue);
     }
-    epilogue += ")";
   }
   // `head`: what stands before the function; `bounds`: its launch bounds; `body`: what follows the views.
   void Finish(const std::string& head, const std::string& bounds, const std::string& body) {
@@ -92,17 +96,27 @@ struct Function {
   }
 };
 
-// The map of an operand [batch..., rows..., columns] in boxes; a batch dimension only if batched.
-CudaParam MatrixMap(int number, const GemmRoles& roles, int rank, int64_t box_rows, int64_t box_cols) {
+// The map of an operand [batch..., rows..., columns...] in boxes; a batch dimension only if batched.
+CudaParam MatrixMap(int number, const GemmRoles& roles, int rank, int64_t box_rows, int64_t box_cols, int columns = 1) {
   CudaParam map{.kind = CudaParam::Kind::kTensorMap, .operand = number};
   if (roles.what.batched) {
     map.dims.push_back({0, roles.batch_dims - 1});
     map.box.push_back(1);
   }
-  map.dims.push_back({roles.what.batched ? roles.batch_dims : 0, rank - 2});
-  map.dims.push_back({rank - 1, rank - 1});
+  map.dims.push_back({roles.what.batched ? roles.batch_dims : 0, rank - 1 - columns});
+  map.dims.push_back({rank - columns, rank - 1});
   map.box.insert(map.box.end(), {box_rows, box_cols});
   map.swizzle = static_cast<int>(box_cols * 2);
+  return map;
+}
+
+// The map of an image whose windows are rows.
+CudaParam WindowMap(int number, const GemmRoles& roles, int rank, int64_t box_rows) {
+  CudaParam map{.kind = CudaParam::Kind::kTensorMap, .operand = number, .box = {box_rows, 64}, .swizzle = 128};
+  for (int d = 0; d < rank; ++d) {
+    map.dims.push_back({d, d});
+  }
+  map.windows = roles.windows;
   return map;
 }
 
@@ -126,14 +140,17 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   const int result = static_cast<int>(query.ins.size());
   const int64_t slice = how.cols / how.split / how.parts, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
   const bool tma_store = BitWidth(what.out) == 16 && y.dims.back().constant() && what.n / what.parts % 8 == 0;
-  f.AddMap(MatrixMap(0, roles, x.rank(), how.box, 64), "map_a");
-  f.AddMap(MatrixMap(1, roles, w.rank(), what.weight_by_width ? 64 : how.cols / how.multicast, 64), "map_b");
+  f.AddMap(roles.windows.empty() ? MatrixMap(0, roles, x.rank(), how.box, 64) : WindowMap(0, roles, x.rank(), how.box),
+           "map_a");
+  f.AddMap(
+      MatrixMap(1, roles, w.rank(), what.weight_by_width ? 64 : how.cols / how.multicast, 64, roles.weight_columns),
+      "map_b");
   if (tma_store) {
     f.AddMap(MatrixMap(result, roles, y.rank(), 64, panel), "map_c");
   }
   f.AddView(0, x, "x");
   f.AddView(result, y, "y");
-  f.AddEpilogue(query);
+  f.AddEpilogue(query, roles.bias);
   f.kernel.block = 384;
   f.kernel.cluster = static_cast<int>(how.cluster());
   const std::string tiles = texts.Tiles(how.rows * how.multicast, how.cols);
@@ -155,19 +172,21 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
                                              {"kWeights", what.read_only_weight}});
   const std::string check =
       absl::StrFormat("static_assert(sizeof(sl::TileShared<sl::TilePlan<How>>) == %d);\n", how.SharedBytes());
-  f.Finish(Include("gemm_tiles") + WgmmaText(what.in, static_cast<int>(how.cols)) + query.epilogue + numbers + check,
+  const std::string include = roles.header.empty() ? "" : absl::StrFormat("#include \"%s\"\n", roles.header);
+  f.Finish(Include("gemm_tiles") + include + WgmmaText(what.in, static_cast<int>(how.cols)) + query.epilogue + numbers +
+               check,
            "384, 1",
-           absl::StrFormat("  %s\n  sl::gemm_tiles<How>(map_a, map_b, %s, y.data, sizes, %s);\n", texts.sizes,
-                           tma_store ? "map_c" : "map_a", f.epilogue));
+           absl::StrFormat("  %s\n  sl::gemm_tiles<How>(map_a, map_b, %s, y.data, sizes, %s%s);\n", texts.sizes,
+                           tma_store ? "map_c" : "map_a", f.epilogue, roles.rows.empty() ? "" : ", " + roles.rows));
 }
 
 void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
   const GemmWhat& what = roles.what;
-  f.AddMap(MatrixMap(1, roles, query.ins[1].rank(), how.rows, 64), "map_w");
+  f.AddMap(MatrixMap(1, roles, query.ins[1].rank(), how.rows, 64, roles.weight_columns), "map_w");
   f.AddMap(MatrixMap(0, roles, query.ins[0].rank(), how.box, 64), "map_x");
   f.AddView(0, query.ins[0], "x");
   f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
-  f.AddEpilogue(query);
+  f.AddEpilogue(query, roles.bias);
   f.kernel.block = 160;
   f.kernel.cluster = static_cast<int>(how.cluster());
   f.kernel.grid[0] = absl::StrCat(how.ctas);
@@ -203,7 +222,7 @@ void EmitAny(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how,
   f.AddView(0, x, "x");
   f.AddView(1, w, "w");
   f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
-  f.AddEpilogue(query);
+  f.AddEpilogue(query, roles.bias);
   // Rows that are several dimensions walked as one must be dense; matrices may be strided.
   f.kernel.strided_ins = roles.batch_dims + 2 < x.rank() ? 2 : 3;
   f.kernel.block = how.rows <= 64 ? 128 : 256;

@@ -15,6 +15,14 @@ struct GemmRoles {
   GemmWhat what;
   int batch_dims = 0;  // leading dimensions of every operand that make the batch; what follows them but the last
                        // dimension is the rows of the first operand and of the result
+  int bias = -1;       // operand: a number for each column, added before the epilogue
+  // Tiles only, and where not empty: the rows of the first operand are windows over it, as CudaParam::windows has them.
+  // `rows` is the object that knows where they are, of header `header`; k is `taps` times the first operand's last
+  // dimension.
+  std::vector<std::array<int, 3>> windows = {};
+  std::string rows = "", header = "";
+  int64_t taps = 1;
+  int weight_columns = 1;  // last dimensions of the weight [n, k] that make its k
 };
 
 // The candidates for these roles as plans; none, and `why`, when no GEMM takes the types.

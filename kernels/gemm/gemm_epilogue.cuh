@@ -15,6 +15,20 @@ struct NoEpilogue {
   SL_DEVICE float operator()(float value, int64_t, int64_t) const { return value; }
 };
 
+// A number for each column added before another epilogue.
+template <class Bias, class Rest>
+struct Biased {
+  const Bias* bias;
+  Rest rest;
+  SL_DEVICE float operator()(float value, int64_t row, int64_t column) const {
+    return rest(value + to_float(bias[column]), row, column);
+  }
+};
+template <class Bias, class Rest>
+SL_DEVICE Biased<Bias, Rest> biased(const Bias* bias, const Rest& rest) {
+  return {bias, rest};
+}
+
 // `m` is this run's: a launch is made for the largest.  `n`: columns of the sums.
 struct GemmSizes {
   int m, n, k, batch;

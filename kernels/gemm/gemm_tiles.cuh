@@ -60,22 +60,33 @@ struct TileShared {
 
 // ---- Producer.
 
-template <class P>
+// Where a tile's rows of A are: those of a matrix.  `at` is asked once a tile, then `load` brings one block of k after
+// the other.  A convolution has others (kernels/conv/window_rows.cuh).
+template <bool kBatched>
+struct MatrixRows {
+  struct Place {
+    int row, batch, depth;
+  };
+  SL_DEVICE Place at(int row, int batch, int block) const { return {row, batch, block * 64}; }
+  SL_DEVICE void load(uint32_t to, const TensorMap& map, uint32_t bar, Place& place) const {
+    if constexpr (kBatched) {
+      tma_load(to, map, bar, place.depth, place.row, place.batch);
+    } else {
+      tma_load(to, map, bar, place.depth, place.row);
+    }
+    place.depth += 64;
+  }
+};
+
+template <class P, class Rows>
 struct TileProducer {
   TileShared<P>& sm;
   const TensorMap& map_a;
   const TensorMap& map_b;
+  const Rows& rows;
   int rank;
 
-  SL_DEVICE void load_a(int slot, int depth, int row, int batch) const {
-    const uint32_t to = shared_address(sm.ring[slot]), bar = shared_address(&sm.full[slot]);
-    if constexpr (P::kBatched) {
-      tma_load(to, map_a, bar, depth, row, batch);
-    } else {
-      tma_load(to, map_a, bar, depth, row);
-    }
-  }
-  // Also announces what the peer sends and what load_a will bring.
+  // Also announces what the peer sends and what `rows` will bring.
   SL_DEVICE void load_b(int slot, int depth, int col, int batch) const {
     const uint32_t bar = shared_address(&sm.full[slot]), to = shared_address(sm.ring[slot]) + P::kBytesA;
     barrier_expect(bar, P::kExpected);
@@ -107,12 +118,14 @@ struct TileProducer {
     for (int i = first; i < order.count(); i += stride) {
       const TileIndex tile = order.at(i);
       const int row = (tile.row * P::kMulticast + (P::kMulticast > 1 ? rank : 0)) * P::kRows;
+      auto place = rows.at(row, tile.batch, block0);
+#pragma unroll 1  // the producer has few registers
       for (int b = block0; b < block1; ++b, ring.next()) {
         if (i > first || b >= block0 + early) {
           barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);
           load_b(ring.slot, b * P::kDepth, tile.col * P::kCols, tile.batch);
         }
-        load_a(ring.slot, b * P::kDepth, row, tile.batch);
+        rows.load(shared_address(sm.ring[ring.slot]), map_a, shared_address(&sm.full[ring.slot]), place);
       }
     }
   }
@@ -131,9 +144,34 @@ struct TileStore {
   template <class Epilogue>
   SL_DEVICE void run(const float (&sums)[P::kSlice / 2], int row0, int col0, int batch,
                      const Epilogue& epilogue) const {
+    if (col0 + P::kResults <= sizes.n / P::kParts) {
+      store<true>(sums, row0, col0, batch, epilogue);
+    } else {
+      store<false>(sums, row0, col0, batch, epilogue);
+    }
+  }
+
+ private:
+  // kWhole: all columns are of the result.  Rows beyond it are finished as the last one and nobody stores them: so no
+  // branch stands around what the epilogue reads, which would make each read wait for the one before.
+  template <bool kWhole, class Epilogue>
+  SL_DEVICE void store(const float (&sums)[P::kSlice / 2], int row0, int col0, int batch,
+                       const Epilogue& epilogue) const {
     const int row = row0 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
-    auto pair = [&](int i) {  // two adjacent columns: registers i and i + 1
-      return finish_pair<P::kParts>(epilogue, sums, i, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+    const int64_t first = int64_t(batch) * sizes.m,
+                  at[2] = {first + smaller(row, sizes.m - 1), first + smaller(row + 8, sizes.m - 1)};
+    auto pair = [&](int i) -> Pair {  // two adjacent columns: registers i and i + 1
+      if constexpr (kWhole) {
+        const int64_t column = col + i / 4 * 8, line = at[i / 2 % 2];
+        if constexpr (P::kParts == 2) {
+          const int j = i / 4 * 8 + i % 4;
+          return {epilogue(sums[j], sums[j + 4], line, column), epilogue(sums[j + 1], sums[j + 5], line, column + 1)};
+        } else {
+          return {epilogue(sums[i], line, column), epilogue(sums[i + 1], line, column + 1)};
+        }
+      } else {
+        return finish_pair<P::kParts>(epilogue, sums, i, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+      }
     };
     if constexpr (P::kTmaStore) {
       const int warp = thread / 32, lane = thread % 32;
@@ -141,6 +179,13 @@ struct TileStore {
 #pragma unroll
       for (int p = 0; p < kCount; ++p) {
         const uint32_t panel = staging + p % P::kPanels * P::kPanelBytes;
+        // All of a panel before anything waits: what the epilogue reads for it arrives together.
+        uint32_t words[P::kPanel / 4];
+#pragma unroll
+        for (int j = 0; j < P::kPanel / 4; ++j) {
+          const Pair v = pair(p * P::kPanel / 2 + 2 * j);
+          words[j] = pack<typename P::Out>(v.x, v.y);
+        }
         if (thread == 0) {  // an odd number of panels leaves the first one to the last store of the tile before
           if (p == 0 && kCount % P::kPanels != 0) {
             tma_store_wait_read<0>();
@@ -151,15 +196,8 @@ struct TileStore {
         named_sync(1 + consumer, 128);
 #pragma unroll
         for (int chunk = 0; chunk < P::kPanel / 8; chunk += 2) {
-          const int i = (p * P::kPanel / 8 + chunk) * 4;
-          uint32_t words[4];
-#pragma unroll
-          for (int j = 0; j < 4; ++j) {
-            const Pair v = pair(i + 2 * j);
-            words[j] = pack<typename P::Out>(v.x, v.y);
-          }
           const uint32_t to = panel + SwizzledOffset(warp * 16 + lane % 16, chunk + lane / 16, P::kPanel * 2);
-          store_matrices(to, words[0], words[1], words[2], words[3]);
+          store_matrices(to, words[2 * chunk], words[2 * chunk + 1], words[2 * chunk + 2], words[2 * chunk + 3]);
         }
         fence_async_proxy();
         named_sync(1 + consumer, 128);
@@ -313,9 +351,10 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const
 //   map_a [batch, m, k] boxes kBoxRows x 64      map_b [batch, n, k] boxes kBoxCols x 64, or [batch, k, n] boxes 64 x
 //   64 map_c [batch, m, n] boxes 64 x kPanel, rows of a box swizzled over its whole width
 // A split's grid has one cluster per tile of the largest m.
-template <class How, class Epilogue>
+template <class How, class Epilogue, class Rows = MatrixRows<How::kBatched>>
 SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const TensorMap& map_c,
-                          typename How::Out* out, const GemmSizes& sizes, const Epilogue& epilogue) {
+                          typename How::Out* out, const GemmSizes& sizes, const Epilogue& epilogue,
+                          const Rows& rows = {}) {
   using P = TilePlan<How>;
   extern __shared__ __align__(1024) uint8_t dynamic[];
   TileShared<P>& sm = *reinterpret_cast<TileShared<P>*>(dynamic);
@@ -350,7 +389,7 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
   if (group == 0) {
     give_registers<40>();
     if (thread == 0) {
-      TileProducer<P>{sm, map_a, map_b, rank}.run(order, first, stride, block0, block1);
+      TileProducer<P, Rows>{sm, map_a, map_b, rows, rank}.run(order, first, stride, block0, block1);
     }
     __syncwarp();
     if constexpr (P::kSplit > 1) {

@@ -1,5 +1,7 @@
 #include "passes/fuse/DeviceKernel.h"
 
+#include <limits>
+
 #include "kernels/registry.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -31,9 +33,10 @@ void setNominal(ModuleOp module, ArrayRef<std::string> dims) {
   Builder b(module.getContext());
   for (const std::string& text : dims) {  // malformed ones are refused where they are bounds (the memory phase)
     auto [name, range] = StringRef(text).split('=');
-    int64_t most = 0;
-    if (!name.empty() && !range.split("..").second.getAsInteger(10, most)) {
-      values.push_back(b.getNamedAttr(name, b.getI64IntegerAttr(most)));
+    int64_t least = 0, most = 0;
+    if (!name.empty() && !range.split("..").first.getAsInteger(10, least) &&
+        !range.split("..").second.getAsInteger(10, most)) {
+      values.push_back(b.getNamedAttr(name, b.getDenseI64ArrayAttr({least, most})));
     }
   }
   if (!values.empty()) {
@@ -41,33 +44,46 @@ void setNominal(ModuleOp module, ArrayRef<std::string> dims) {
   }
 }
 
-::sluice::plan::Bindings nominalOf(ModuleOp module) {
-  ::sluice::plan::Bindings values;
+::sluice::plan::SymbolBounds nominalOf(ModuleOp module) {
+  ::sluice::plan::SymbolBounds bounds;
   if (auto attr = module->getAttrOfType<DictionaryAttr>(kNominalAttr)) {
     for (NamedAttribute entry : attr) {
-      values[entry.getName().str()] = cast<IntegerAttr>(entry.getValue()).getInt();
+      ArrayRef<int64_t> range = cast<DenseI64ArrayAttr>(entry.getValue());
+      bounds[entry.getName().str()] = {range[0], range[1]};
     }
   }
-  return values;
+  return bounds;
 }
 
-static int64_t typicalOf(const SizeExpr& size, const ::sluice::plan::Bindings& nominal) {
+static int64_t typicalOf(const SizeExpr& size, const ::sluice::plan::SymbolBounds& nominal) {
   ::sluice::plan::Bindings values;
   for (const std::string& symbol : size.Symbols()) {
     auto known = nominal.find(symbol);
-    values[symbol] = known == nominal.end() ? kNominal : known->second;
+    values[symbol] = known == nominal.end() ? kNominal : known->second.max;
   }
   absl::StatusOr<int64_t> value = size.Evaluate(values);
   return value.ok() ? std::max<int64_t>(1, *value) : kNominal;
 }
 
+// The most a size can be, -1 where nothing bounds it.  The lower bounds of --dims are no promise: smaller sizes run.
+static int64_t boundOf(const SizeExpr& size, ::sluice::plan::SymbolBounds nominal) {
+  for (auto& [symbol, bounds] : nominal) {
+    bounds.min = 0;
+  }
+  int64_t most = size.Bounds(nominal).max;
+  return most < std::numeric_limits<int64_t>::max() ? most : -1;
+}
+
 kernels::CudaOperand operandOf(Type element, ArrayRef<SizeExpr> sizes, bool weight,
-                               const ::sluice::plan::Bindings& nominal) {
+                               const ::sluice::plan::SymbolBounds& nominal) {
   kernels::CudaOperand operand{.dtype = exec::dtypeOf(element), .weight = weight};
   for (const SizeExpr& size : sizes) {
     kernels::CudaDim dim{.typical = typicalOf(size, nominal), .text = size.ToString()};
     if (std::optional<int64_t> constant = size.Constant()) {
       dim.min = dim.max = *constant;
+    } else {
+      dim.max = boundOf(size, nominal);
+      dim.least = std::max<int64_t>(1, size.Bounds(nominal).min);
     }
     operand.dims.push_back(std::move(dim));
   }
@@ -115,6 +131,13 @@ static Attribute paramAttr(Builder& b, const CudaParam& param) {
     fields.push_back(b.getNamedAttr("runs", b.getDenseI64ArrayAttr(runs)));
     fields.push_back(b.getNamedAttr("box", b.getDenseI64ArrayAttr(param.box)));
     fields.push_back(b.getNamedAttr("swizzle", b.getI64IntegerAttr(param.swizzle)));
+    if (!param.windows.empty()) {
+      SmallVector<int64_t> windows;
+      for (const std::array<int, 3>& window : param.windows) {
+        windows.append(window.begin(), window.end());
+      }
+      fields.push_back(b.getNamedAttr("windows", b.getDenseI64ArrayAttr(windows)));
+    }
   }
   return b.getDictionaryAttr(fields);
 }
@@ -130,6 +153,12 @@ static CudaParam paramOf(DictionaryAttr attr) {
     }
     param.box.assign(box.begin(), box.end());
     param.swizzle = static_cast<int>(attr.getAs<IntegerAttr>("swizzle").getInt());
+    if (auto windows = attr.getAs<DenseI64ArrayAttr>("windows")) {
+      for (int64_t i = 0; i + 2 < windows.size(); i += 3) {
+        param.windows.push_back(
+            {static_cast<int>(windows[i]), static_cast<int>(windows[i + 1]), static_cast<int>(windows[i + 2])});
+      }
+    }
   }
   return param;
 }

@@ -14,14 +14,14 @@ namespace kernels = ::sluice::kernels;
 const kernels::Target& targetOf(ModuleOp module);
 void setTarget(ModuleOp module, const kernels::Target& target);
 
-// What costs are compared at: the upper bounds of --dims ("batch=1..8"), kept on the module; symbols without one are
-// not listed.
+// What sizes are meant: the bounds of --dims ("batch=1..8"), kept on the module; symbols without any are not listed.
+// Costs are compared at the upper ones.
 void setNominal(ModuleOp module, ArrayRef<std::string> dims);
-::sluice::plan::Bindings nominalOf(ModuleOp module);
+::sluice::plan::SymbolBounds nominalOf(ModuleOp module);
 
 // A value as a family is told of it.
 kernels::CudaOperand operandOf(Type element, ArrayRef<nn::SizeExpr> sizes, bool weight,
-                               const ::sluice::plan::Bindings& nominal = {});
+                               const ::sluice::plan::SymbolBounds& nominal = {});
 
 // Attributes as kernels read them; those of kinds that kernels have not are left out.
 kernels::Attrs attrsOf(DictionaryAttr config);

@@ -352,7 +352,7 @@ class Fuser {
  private:
   ModuleOp module_;
   const kernels::Gpu& gpu_;
-  ::sluice::plan::Bindings nominal_;
+  ::sluice::plan::SymbolBounds nominal_;
   SymbolTable symbols_;
   OpBuilder builder_;
   nn::SizeAnalysis sizes_;

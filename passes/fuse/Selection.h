@@ -40,7 +40,7 @@ class Selector {
 
   ModuleOp module_;
   const kernels::Target& target_;
-  ::sluice::plan::Bindings nominal_;
+  ::sluice::plan::SymbolBounds nominal_;
   OpBuilder builder_;
   std::map<std::tuple<std::string, const void*, const void*>, StringAttr> names_;
 };

@@ -255,8 +255,11 @@ class FunctionVerifier {
 
   absl::Status Runs(const fb::CudaParam& p, const fb::View& view, int64_t at) const {
     const auto runs = List(p.runs());
+    const auto windows = List(p.windows());
+    const int64_t rank = runs.size() / 2, box = windows.size() == 0 ? rank : 2;
     int64_t next = 0;
-    bool fine = runs.size() % 2 == 0 && runs.size() / 2 == List(p.box()).size();
+    bool fine = runs.size() % 2 == 0 && box == List(p.box()).size() &&
+                (windows.size() == 0 || (rank > 2 && windows.size() == 3 * (rank - 2)));
     for (int64_t i = 0; fine && i < runs.size(); i += 2) {
       fine = runs[i] == next && runs[i + 1] >= runs[i];
       next = runs[i + 1] + 1;

@@ -126,6 +126,8 @@ struct CUgraphEdgeData {
   X(cuLaunchKernelEx, (const CUlaunchConfig*, CUfunction, void**, void**))                                          \
   X(cuTensorMapEncodeTiled, (CUtensorMap*, int, unsigned, void*, const uint64_t*, const uint64_t*, const uint32_t*, \
                              const uint32_t*, int, int, int, int))                                                  \
+  X(cuTensorMapEncodeIm2col, (CUtensorMap*, int, unsigned, void*, const uint64_t*, const uint64_t*, const int*,     \
+                              const int*, uint32_t, uint32_t, const uint32_t*, int, int, int, int))                 \
   X(cuGraphCreate, (CUgraph*, unsigned))                                                                            \
   X(cuGraphDestroy, (CUgraph))                                                                                      \
   X(cuGraphAddKernelNode_v2, (CUgraphNode*, CUgraph, const CUgraphNode*, size_t, const CUkernelNodeParams*))        \

@@ -132,7 +132,8 @@ absl::Status DeviceFrame::AddTensorMap(const InstrDesc& instr, const fb::CudaPar
   uint64_t sizes[5];
   uint64_t strides[5];
   uint32_t box[5];
-  const uint32_t steps[5] = {1, 1, 1, 1, 1};
+  uint32_t steps[5] = {1, 1, 1, 1, 1};
+  const auto windows = artifact::List(param.windows());
   for (int i = 0; i < rank; ++i) {  // innermost first
     const int first = runs[2 * (rank - 1 - i)];
     const int last = runs[2 * (rank - 1 - i) + 1];
@@ -142,17 +143,35 @@ absl::Status DeviceFrame::AddTensorMap(const InstrDesc& instr, const fb::CudaPar
     }
     const int64_t stride = strides_[v][last] >= 0 ? strides_[v][last] : tensors_[v].strides[last];
     strides[i] = static_cast<uint64_t>(stride * BitWidth(view.dtype) / 8);
-    box[i] = param.box()->Get(static_cast<uint32_t>(rank - 1 - i));
+    if (windows.size() == 0) {
+      box[i] = param.box()->Get(static_cast<uint32_t>(rank - 1 - i));
+    }
   }
   alignas(64) cuda::CUtensorMap map;
   const Driver& cuda = device_.model.device().driver();
   const int swizzle = param.swizzle() == 128 ? 3 : param.swizzle() == 64 ? 2 : param.swizzle() == 32 ? 1 : 0;
-  RETURN_IF_ERROR(cuda.Check(
-      cuda.cuTensorMapEncodeTiled(&map, type->second, static_cast<unsigned>(rank),
-                                  reinterpret_cast<void*>(addresses_[view.buffer] + static_cast<uint64_t>(offsets_[v])),
-                                  sizes, strides + 1, box, steps,
-                                  /*interleave=*/0, swizzle, /*promotion=256 bytes*/ 3, /*out of bounds: zeros*/ 0),
-      "cuTensorMapEncodeTiled"));
+  auto* const base = reinterpret_cast<void*>(addresses_[view.buffer] + static_cast<uint64_t>(offsets_[v]));
+  constexpr int kNoInterleave = 0, kPromotion256 = 3, kZerosBeyond = 0;
+  if (windows.size() == 0) {
+    RETURN_IF_ERROR(cuda.Check(
+        cuda.cuTensorMapEncodeTiled(&map, type->second, static_cast<unsigned>(rank), base, sizes, strides + 1, box,
+                                    steps, kNoInterleave, swizzle, kPromotion256, kZerosBeyond),
+        "cuTensorMapEncodeTiled"));
+  } else {
+    int begins[3];
+    int ends[3];
+    for (int i = 0; i < rank - 2; ++i) {  // innermost first
+      const int64_t at = 3 * (rank - 3 - i);
+      begins[i] = windows[at];
+      ends[i] = windows[at + 1];
+      steps[1 + i] = static_cast<uint32_t>(windows[at + 2]);
+    }
+    RETURN_IF_ERROR(
+        cuda.Check(cuda.cuTensorMapEncodeIm2col(&map, type->second, static_cast<unsigned>(rank), base, sizes,
+                                                strides + 1, begins, ends, param.box()->Get(1), param.box()->Get(0),
+                                                steps, kNoInterleave, swizzle, kPromotion256, kZerosBeyond),
+                   "cuTensorMapEncodeIm2col"));
+  }
   launch.values.emplace_back(map.opaque, map.opaque + 16);
   return absl::OkStatus();
 }

@@ -270,6 +270,7 @@ std::vector<CudaQuery> ChannelsLast() {
     conv(type, 2, {14, 14}, {2, 2}, 64, 32, 2, "conv_transpose");
   }
   conv(kF16, 1, {500}, {5}, 64, 64);
+  conv(kF16, 2, {14, 14}, {3, 3}, 24, 40);
   conv(kF16, 1, {9, 9, 9}, {3, 3, 3}, 32, 64, 4);
   conv(kBF16, 1, {14, 14}, {3, 3}, 12, 24, 12, "conv_transpose");
   queries.push_back(Query("pool", {Operand(kF16, {-1, -32, -32, 64})}, {Operand(kF16, {-1, -16, -16, 64})},

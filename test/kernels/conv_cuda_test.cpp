@@ -58,7 +58,11 @@ TEST(ConvChoice, SmallImagesAreSplitAndLargeOnesAreNot) {
 }
 
 TEST(ConvChoice, ChannelsThatAreNoWholeChunksAreGathered) {
-  EXPECT_EQ(Best(What(12544, 3, 64)).form, ConvForm::kGather);
+  ConvWhat image = What(12544, 3, 64);
+  image.tap_bits = 7;  // 1 + 3 + 3
+  EXPECT_EQ(Best(image).form, ConvForm::kFew);
+  image.tap_bits = -1;  // transposed
+  EXPECT_EQ(Best(image).form, ConvForm::kGather);
   EXPECT_EQ(Best(What(12544, 64, 64)).form, ConvForm::kTiles);
   ConvWhat depthwise = What(3136, 1, 1);
   depthwise.groups = 64;
@@ -93,6 +97,81 @@ TEST(ConvEmit, GatheredImagesMayBeStrided) {
   const absl::StatusOr<CudaChoice> choice = ChooseCuda(Conv(DType::kF16, 1, 56, 3, 64), Hopper());
   ASSERT_TRUE(choice.ok()) << choice.status();
   EXPECT_EQ(choice->kernel.strided_ins, 1u);
+}
+
+const CudaParam* WindowMap(const CudaKernel& kernel) {
+  const auto map = std::find_if(kernel.params.begin(), kernel.params.end(),
+                                [](const CudaParam& param) { return !param.windows.empty(); });
+  return map == kernel.params.end() ? nullptr : &*map;
+}
+
+// The plans that are GEMMs of windows, emitted.
+std::vector<CudaKernel> OfWindows(const CudaQuery& query) {
+  const CudaFamily& family = *FindCudaFamily("conv");
+  std::string why;
+  std::vector<CudaKernel> kernels;
+  for (const CudaPlan& plan : family.plans(query, Hopper(), why)) {
+    kernels.push_back(family.emit(query, Hopper(), plan));
+    if (WindowMap(kernels.back()) == nullptr) {
+      kernels.pop_back();
+    }
+  }
+  return kernels;
+}
+
+// 3 x 3 over 15 pixels with a pad of 1: windows begin from -1 on; the last at 13 with stride 1, and with stride 2 too,
+// which is 1 before the end.
+TEST(ConvEmit, MapsOfWindowsSayWhereTheFirstAndTheLastBegin) {
+  for (const int64_t stride : {1, 2}) {
+    CudaQuery query = Conv(DType::kF16, 8, 15, 128, 64);
+    query.attrs = Attrs({{"channels_last", int64_t{1}},
+                         {"pads", std::vector<int64_t>{1, 1, 1, 1}},
+                         {"strides", std::vector<int64_t>{stride, stride}}});
+    const int64_t out = stride == 1 ? 15 : 8;
+    query.outs = {Operand(DType::kF16, {8, out, out, 64})};
+    const std::vector<CudaKernel> kernels = OfWindows(query);
+    ASSERT_FALSE(kernels.empty());
+    for (const CudaKernel& kernel : kernels) {
+      const CudaParam& map = *WindowMap(kernel);
+      const std::array<int, 3> window = {-1, -1, static_cast<int>(stride)};
+      EXPECT_EQ(map.windows, (std::vector<std::array<int, 3>>{window, window}));
+      EXPECT_EQ(map.box, (std::vector<int64_t>{128, 64}));
+    }
+  }
+}
+
+// TMA walks windows over constant sizes, 64 channels at a time; where a window is a pixel it need not walk at all.
+TEST(ConvEmit, WindowsAreForSizesThatTmaCanWalk) {
+  EXPECT_TRUE(OfWindows(Conv(DType::kF16, 8, 14, 96, 64)).empty());
+  EXPECT_TRUE(OfWindows(Conv(DType::kF32, 8, 14, 128, 64)).empty());
+  EXPECT_TRUE(OfWindows(Conv(DType::kF16, 8, 14, 128, 64, 2)).empty());
+  CudaQuery dynamic = Conv(DType::kF16, 8, 14, 128, 64);
+  for (CudaOperand* operand : {&dynamic.ins[0], &dynamic.outs[0]}) {
+    operand->dims[1] = {.text = "h"};
+  }
+  EXPECT_TRUE(OfWindows(dynamic).empty());
+  dynamic.attrs = Attrs({{"channels_last", int64_t{1}}});
+  dynamic.ins[1] = Operand(DType::kF16, {64, 1, 1, 128});
+  EXPECT_TRUE(OfWindows(dynamic).empty());
+  std::string why;
+  const std::vector<CudaPlan> plans = FindCudaFamily("conv")->plans(dynamic, Hopper(), why);
+  EXPECT_TRUE(std::any_of(plans.begin(), plans.end(), [](const CudaPlan& p) { return p.name.starts_with("gemm"); }));
+}
+
+// Pixels of an unknown batch get plans by range: none for fewer pixels than one image has, none beyond the bound.
+TEST(ConvPlans, UnknownBatchesGetAPlanForEachRangeThatRunsMeet) {
+  CudaQuery query = Conv(DType::kF16, 1, 14, 256, 256);
+  for (CudaOperand* operand : {&query.ins[0], &query.outs[0]}) {
+    operand->dims[0] = {.max = 64, .typical = 64, .text = "batch"};
+  }
+  const absl::StatusOr<CudaChoice> choice = ChooseCuda(query, Hopper());
+  ASSERT_TRUE(choice.ok()) << choice.status();
+  EXPECT_EQ(choice->kernel.rows, "y0_0 * y0_1 * y0_2");
+  ASSERT_FALSE(choice->smaller.empty());
+  EXPECT_GE(choice->smaller.front().limit, 14 * 14);
+  EXPECT_LT(choice->smaller.back().limit, 64 * 14 * 14);
+  query.ins[0].dims[0].least = query.outs[0].dims[0].least = 64;
+  EXPECT_TRUE(ChooseCuda(query, Hopper())->smaller.empty());
 }
 
 TEST(ConvPlans, RefusalsSayWhatIsMissing) {
