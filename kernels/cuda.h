@@ -90,6 +90,7 @@ struct CudaParam {
   static constexpr int kAbsent = 255;  // an operand beyond the query's: a null Arg
   Kind kind = Kind::kOperand;
   int operand = 0;  // number in ins, then outs (an absent one keeps its number and gets a null Arg)
+  int rank = 0;     // kOperand of a kernel that can share its launch: of the Arg
   // kTensorMap: the dimensions of the map, outermost first, each a run [first, last] of the operand's dimensions that
   // are walked as one ({0, 1} of [batch, seq, k] gives rows); the last is the innermost and dense.  Its sizes are those
   // of the plan's bound: elements between the actual size and the bound hold anything, and are in bounds.  Its strides
@@ -107,7 +108,10 @@ struct CudaParam {
 struct CudaKernel {
   std::string text;   // a translation unit; it may include "kernels/….cuh" (the compiler carries them)
   std::string entry;  // its extern "C" __global__ function
-  int block = 256;    // threads
+  // Characters of the text before its __global__ function, where that only calls a function that stands in them,
+  // ENTRY_part(sl::Share, parameters…): the kernel can share a launch (ShareLaunch).  0: it needs one for itself.
+  int64_t part = 0;
+  int block = 256;  // threads
   // Blocks as size expressions over x0_1 (size of dimension 1 of ins[0]), y0_1 (of outs[0]) and numbers.  Evaluated for
   // the plan's bound: a block whose work the actual sizes do not have leaves at once.  y and z at most 65535.
   std::array<std::string, 3> grid = {"1", "1", "1"};
@@ -178,6 +182,21 @@ absl::StatusOr<CudaChoice> ChooseCuda(const CudaQuery& query, const Gpu& gpu);
 void TakeTurns(CudaKernel& kernel);
 // Whether it did that to this text.
 bool TakesTurns(const std::string& text);
+
+// Gives `kernel`, whose entry, block and params are known, a text that can share a launch.  `body`: statements over the
+// parameters, called `names`, and over `blocks`, the sl::Share that compute it; `head`: what stands before them.
+void WriteShareable(CudaKernel& kernel, const std::string& head, std::span<const std::string> names,
+                    const std::string& body);
+
+// One of the kernels of a shared launch, and how many operands and numbers its own launch had.
+struct CudaPart {
+  CudaKernel kernel;
+  int ins = 0, outs = 0, numbers = 0;
+};
+// A kernel that does what the parts do, none of which may read or write what another writes: each has a share of the
+// blocks.  Its ins are those of the first part, then those of the second …, and so its outs; its numbers are the blocks
+// of each part, then the numbers of each.  kUnimplemented: they cannot share a launch.
+absl::StatusOr<CudaKernel> ShareLaunch(std::span<const CudaPart> parts);
 
 // "sl::bf16", "float", "int64_t" …: the element type in device code (kernels/device/types.cuh); "" for packed types.
 const char* CudaType(DType dtype);

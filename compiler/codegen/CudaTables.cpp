@@ -47,27 +47,7 @@ void ProgramTables::addCuda(exec::KernelOp op, fb::KernelT& table) {
 // A kernel's grid and workspace speak of x0_1 (a size of an operand) and p0 (a parameter): here they become sizes of
 // the model.
 LogicalResult ProgramTables::addBlocks(exec::LaunchOp op, exec::KernelOp kernel, fb::InstrT& instr) {
-  std::map<std::string, SizeExpr> values;
-  auto note = [&](const std::string& name, Value view) {
-    for (auto [d, size] : llvm::enumerate(nn::sizesFromAttr(view.getDefiningOp<exec::ViewOp>().getSizes()))) {
-      values[name + "_" + std::to_string(d)] = size;
-    }
-  };
-  int64_t slot = 0;
-  for (Value in : op.getIns()) {
-    while (llvm::is_contained(op.getAbsent(), slot)) {
-      ++slot;
-    }
-    note("x" + std::to_string(slot++), in);
-  }
-  for (auto [n, out] : llvm::enumerate(op.getOuts())) {
-    note("y" + std::to_string(n), out);
-  }
-  if (op.getParams()) {
-    for (auto [n, size] : llvm::enumerate(nn::sizesFromAttr(*op.getParams()))) {
-      values["p" + std::to_string(n)] = size;
-    }
-  }
+  const std::map<std::string, SizeExpr> values = fuse::launchSizes(op);
   fuse::kernels::CudaKernel cuda = fuse::cudaKernel(kernel.getCudaAttr());
   auto add = [&](const std::string& text) -> FailureOr<uint32_t> {
     auto expr = SizeExpr::Parse(text);

@@ -347,7 +347,8 @@ static LogicalResult verifyCall(Operation* op, FlatSymbolRefAttr name, size_t in
     return op->emitOpError("no exec.kernel ") << name;
   }
   if (!kernel.isGenerated()) {
-    return hasParams ? op->emitOpError("gives params to the library kernel ") << name : success();
+    // Of kernels of a GPU those have numbers that are several in one launch.
+    return hasParams && !kernel.getCuda() ? op->emitOpError("gives params to the library kernel ") << name : success();
   }
   size_t wantOuts = kernel.getNumOuts();
   size_t wantIns = kernel.getBody().front().getNumArguments() - wantOuts;

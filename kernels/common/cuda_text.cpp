@@ -44,6 +44,29 @@ CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const 
   return kernel;
 }
 
+CudaKernel ShareableKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
+                           const std::string& body, int block) {
+  CudaKernel kernel = {.block = block};
+  kernel.params.push_back({.kind = CudaParam::Kind::kStep});
+  std::vector<std::string> names = {"step"};
+  std::string types;  // what the text depends on besides the body
+  const auto add = [&](const char* letter, size_t number, const CudaOperand& operand, size_t position) {
+    kernel.params.push_back(
+        {.kind = CudaParam::Kind::kOperand, .operand = static_cast<int>(position), .rank = operand.rank()});
+    names.push_back(absl::StrCat(letter, number));
+    absl::StrAppend(&types, " ", operand.rank());
+  };
+  for (size_t i = 0; i < query.ins.size(); ++i) {
+    add("x", i, query.ins[i], i);
+  }
+  for (size_t i = 0; i < query.outs.size(); ++i) {
+    add("y", i, query.outs[i], query.ins.size() + i);
+  }
+  kernel.entry = absl::StrFormat("%s_%08x", stem, static_cast<uint32_t>(Hash64(body + types)));
+  WriteShareable(kernel, absl::StrFormat("#include \"%s\"\n\n", header), names, absl::StrFormat("  %s\n", body));
+  return kernel;
+}
+
 std::string EpilogueText(const CudaQuery& query) {
   if (query.epilogue.empty()) {
     return "sl::NoEpilogue()";

@@ -17,6 +17,10 @@ CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const 
                          const std::string& body, int block, const std::vector<int>& ranks = {}, int counters = 0,
                          const std::string& head = "", int blocks = 1);
 
+// The same of a kernel that can share its launch (ShareLaunch): `body` gives `blocks`, its sl::Share, to what it calls.
+CudaKernel ShareableKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
+                           const std::string& body, int block);
+
 // The functor of the query's epilogue over the arguments of an OperandKernel: "Epilogue(step, x3)", "sl::NoEpilogue()".
 std::string EpilogueText(const CudaQuery& query);
 

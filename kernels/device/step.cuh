@@ -56,6 +56,14 @@ struct View {
   __device__ __forceinline__ bool present() const { return arg.base != nullptr; }
 };
 
+// The blocks that compute one thing: those of the launch, or the share of one of several kernels in it.
+struct Share {
+  uint32_t index, count;
+
+  __device__ __forceinline__ Share() : index(blockIdx.x), count(gridDim.x) {}
+  __device__ __forceinline__ Share(uint32_t index, uint32_t count) : index(index), count(count) {}
+};
+
 // A cuTensorMap, opaque.
 struct alignas(64) TensorMap {
   uint64_t words[16];

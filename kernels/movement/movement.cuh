@@ -5,11 +5,19 @@
 
 namespace sl {
 
+// What a thread holds of one access: elements, and where they belong.
+template <typename T, int N>
+struct Moved {
+  int64_t to;
+  Pack<T, N> pack;
+};
+
 // out[i] = in[from(i)]: `From::at(in, index)` is the element's offset in `in`.  T: any type of the elements' width.
 // kLanes: neighbours of the last dimension moved at a time; more than one where that dimension is a multiple and comes
 // from neighbours.
 template <int kLanes, typename From, typename T, int RI, int RO>
-__device__ __forceinline__ void move(const Step* step, const Arg<RI>& x, const Arg<RO>& y) {
+__device__ __forceinline__ void move(const Share& blocks, const Step* step, const Arg<RI>& x, const Arg<RO>& y) {
+  constexpr int kAhead = 4;
   const View<const T, RI> in(step, x);
   const View<T, RO> out(step, y);
   int64_t sizes[RO > 0 ? RO : 1], strides[RO > 0 ? RO : 1];
@@ -18,30 +26,26 @@ __device__ __forceinline__ void move(const Step* step, const Arg<RI>& x, const A
     sizes[d] = out.size(d);
     strides[d] = out.stride(d);
   }
-  const int64_t in_step = kLanes > 1 ? in.stride(RI > 0 ? RI - 1 : 0) : 1, step_out = kLanes > 1 ? strides[RO - 1] : 1;
-  walk<kLanes>(product(out, 0, RO), [&](auto at, auto lanes) {
+  const int64_t in_step = RI > 0 ? in.stride(RI > 0 ? RI - 1 : 0) : 1,
+                step_out = RO > 0 ? strides[RO > 0 ? RO - 1 : 0] : 1;
+  const auto read = [&](auto at, auto lanes) {
     using I = decltype(at);
     I rest = at;
     int64_t index[RO > 0 ? RO : 1];
-    int64_t to = 0;
+    Moved<T, lanes.value> moved = {};
 #pragma unroll
     for (int d = RO - 1; d >= 0; --d) {
       const I size = static_cast<I>(sizes[d]);
       const I upper = rest / size;
       index[d] = static_cast<int64_t>(rest - upper * size);
-      to += index[d] * strides[d];
+      moved.to += index[d] * strides[d];
       rest = upper;
     }
-    const int64_t from = From::at(in, index);
-    if (in_step == 1 && step_out == 1) {
-      store(out.data + to, load<lanes.value>(in.data + from));
-    } else {
-#pragma unroll
-      for (int i = 0; i < lanes.value; ++i) {
-        out.data[to + i * step_out] = in.data[from + i * in_step];
-      }
-    }
-  });
+    moved.pack = load<lanes.value>(in.data + From::at(in, index), in_step);
+    return moved;
+  };
+  walk_ahead<kLanes, kAhead>(blocks, product(out, 0, RO), read,
+                             [&](const auto& moved) { store(out.data + moved.to, step_out, moved.pack); });
 }
 
 // kLanes elements `step` apart, those from number `inside` on left alone: one access for whole neighbours.
@@ -176,12 +180,13 @@ struct Tiled {
 // data [outer, n, inner] at indices [count] → [outer, count, inner], all dense; kLanes neighbours of inner at a time.
 // An index outside [-n, n) reads the nearest end: a kernel has no way to refuse.
 template <int kLanes, int kAxis, typename T, typename I, int RD, int RI, int RO>
-__device__ __forceinline__ void gather(const Step* step, const Arg<RD>& d, const Arg<RI>& i, const Arg<RO>& y) {
+__device__ __forceinline__ void gather(const Share& blocks, const Step* step, const Arg<RD>& d, const Arg<RI>& i,
+                                       const Arg<RO>& y) {
   const View<const T, RD> data(step, d);
   const View<const I, RI> indices(step, i);
   const View<T, RO> out(step, y);
   const int64_t n = data.size(kAxis), inner = product(data, kAxis + 1, RD), count = product(indices, 0, RI);
-  walk<kLanes>(product(out, 0, RO), [&](auto at, auto lanes) {
+  walk<kLanes>(blocks, product(out, 0, RO), [&](auto at, auto lanes) {
     using U = decltype(at);
     const U row = at / static_cast<U>(inner), column = at - row * static_cast<U>(inner);
     const U outer = row / static_cast<U>(count), number = row - outer * static_cast<U>(count);

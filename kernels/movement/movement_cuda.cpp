@@ -42,8 +42,9 @@ std::vector<CudaPlan> PlanWalk(const CudaQuery& query, const Gpu& gpu, std::stri
 CudaKernel Move(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan, const std::string& from) {
   const char* type = CudaBitsType(query.ins[0].dtype);
   const int64_t lanes = plan.numbers[0];
-  CudaKernel kernel = OperandKernel(query, absl::StrCat(query.name, "_b", BitWidth(query.ins[0].dtype)), kHeader,
-                                    absl::StrFormat("sl::move<%d, %s, %s>(step, x0, y0);", lanes, from, type), kBlock);
+  CudaKernel kernel =
+      ShareableKernel(query, absl::StrCat(query.name, "_b", BitWidth(query.ins[0].dtype)), kHeader,
+                      absl::StrFormat("sl::move<%d, %s, %s>(blocks, step, x0, y0);", lanes, from, type), kBlock);
   kernel.grid[0] = BlocksText(ProductText("y0", 0, query.outs[0].rank()), kBlock * lanes, gpu.sms * 16);
   kernel.strided_ins = kernel.strided_outs = 1;
   return kernel;
@@ -152,10 +153,10 @@ std::vector<CudaPlan> PlanGather(const CudaQuery& query, const Gpu& gpu, std::st
 
 CudaKernel EmitGather(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   const std::string body =
-      absl::StrFormat("sl::gather<%d, %d, %s, %s>(step, x0, x1, y0);", plan.numbers[0], GatherAxis(query),
+      absl::StrFormat("sl::gather<%d, %d, %s, %s>(blocks, step, x0, x1, y0);", plan.numbers[0], GatherAxis(query),
                       CudaBitsType(query.ins[0].dtype), CudaType(query.ins[1].dtype));
   CudaKernel kernel =
-      OperandKernel(query, absl::StrCat("gather_b", BitWidth(query.ins[0].dtype)), kHeader, body, kBlock);
+      ShareableKernel(query, absl::StrCat("gather_b", BitWidth(query.ins[0].dtype)), kHeader, body, kBlock);
   kernel.grid[0] = BlocksText(ProductText("y0", 0, query.outs[0].rank()), kBlock * plan.numbers[0], gpu.sms * 16);
   return kernel;
 }

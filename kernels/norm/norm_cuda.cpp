@@ -1,4 +1,4 @@
-// CUDA families rms_norm, layer_norm, softmax and rope (rows.cuh).
+// CUDA families rms_norm, layer_norm, softmax (rows.cuh) and rope (rope.cuh).
 #include <algorithm>
 
 #include "kernels/common/cuda_text.h"
@@ -122,19 +122,49 @@ CudaKernel EmitSoftmax(const CudaQuery& query, const Gpu& gpu, const CudaPlan& p
   return kernel;
 }
 
-std::vector<CudaPlan> PlanRope(const CudaQuery& query, const Gpu& gpu, std::string& why) {
-  const DType types[] = {query.ins[0].dtype, query.ins[1].dtype};
-  why = NotAFloat(types);
-  return why.empty() ? std::vector<CudaPlan>{{.name = "a thread a pair", .us = CopyUs(query, gpu, 0.5)}}
-                     : std::vector<CudaPlan>();
+// Pairs a thread takes of a head, 16 bytes of them where the rotated and the copied part are known multiples; and the
+// heads that share its angles.
+struct RopeHow {
+  int64_t lanes, heads, width;  // width: threads a head; 0 where it varies
+};
+
+RopeHow CutHead(const CudaQuery& query) {
+  const CudaDim &half = query.ins[1].dims.back(), &d = query.ins[0].dims[3], &heads = query.ins[0].dims[1];
+  RopeHow how{.lanes = 1, .heads = 1, .width = 0};
+  if (half.constant() && d.constant()) {
+    how.lanes = 128 / BitWidth(query.ins[0].dtype);
+    while (half.value() % how.lanes != 0 || d.value() % how.lanes != 0) {
+      how.lanes /= 2;
+    }
+    how.width = (d.value() - half.value()) / how.lanes;
+  }
+  for (int64_t more : {2}) {
+    how.heads = heads.constant() && heads.value() % more == 0 ? more : how.heads;
+  }
+  return how;
 }
 
-CudaKernel EmitRope(const CudaQuery& query, const Gpu& gpu, const CudaPlan&) {
-  const std::string body = absl::StrFormat("sl::rope<%s, %s, %s>(step, x0, x1, x2, y0);",
-                                           query.attrs.Int("interleaved", 0).value_or(0) != 0 ? "true" : "false",
-                                           CudaType(query.ins[0].dtype), CudaType(query.ins[1].dtype));
-  CudaKernel kernel = OperandKernel(query, "rope", kHeader, body, 256);
-  kernel.grid[0] = BlocksText(ProductText("x0", 0, 4), 256, gpu.sms * 16);
+std::vector<CudaPlan> PlanRope(const CudaQuery& query, const Gpu& gpu, std::string& why) {
+  const DType types[] = {query.ins[0].dtype, query.ins[1].dtype};
+  if (why = NotAFloat(types); !why.empty()) {
+    return {};
+  }
+  const RopeHow how = CutHead(query);
+  return {{.name = absl::StrFormat("%d pairs of %d heads a thread", how.lanes, how.heads),
+           .numbers = {how.lanes, how.heads, how.width},
+           .us = CopyUs(query, gpu, how.lanes > 1 ? 0.9 : 0.5)}};
+}
+
+CudaKernel EmitRope(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
+  const RopeHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2]};
+  const std::string body =
+      absl::StrFormat("sl::rope<%s, %d, %d, %s, %s>(blocks, step, x0, x1, x2, y0);",
+                      query.attrs.Int("interleaved", 0).value_or(0) != 0 ? "true" : "false", how.lanes, how.heads,
+                      CudaType(query.ins[0].dtype), CudaType(query.ins[1].dtype));
+  CudaKernel kernel = ShareableKernel(query, "rope", "kernels/norm/rope.cuh", body, 256);
+  kernel.grid[0] = BlocksText(absl::StrFormat("x0_0 * ceildiv(x0_1, %d) * x0_2 * %s", how.heads,
+                                              how.width > 0 ? absl::StrCat(how.width) : "x0_3"),
+                              256, gpu.sms * 16);
   kernel.in_place = true;
   kernel.strided_ins = kernel.strided_outs = 1;
   return kernel;

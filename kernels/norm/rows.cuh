@@ -262,33 +262,4 @@ __device__ __forceinline__ void softmax_columns(const Step* step, const Arg<R>& 
   });
 }
 
-// x [b, h, s, d], cos and sin [b or 1, s, r/2] or [s, r/2]: rotates the first r of d, copies the rest.
-template <bool kInterleaved, typename T, typename C, int RC>
-__device__ __forceinline__ void rope(const Step* step, const Arg<4>& xa, const Arg<RC>& ca, const Arg<RC>& sa,
-                                     const Arg<4>& ya) {
-  using M = wide<T>;
-  const View<const T, 4> x(step, xa);
-  const View<const C, RC> cosine(step, ca), sine(step, sa);
-  const View<T, 4> y(step, ya);
-  const int64_t heads = x.size(1), length = x.size(2), d = x.size(3), half = cosine.size(RC - 1);
-  const int64_t width = d - half;  // pairs, then what is only copied
-  const int64_t of_batch = RC == 3 && cosine.size(0) > 1 ? length * half : 0;
-  const int64_t total = x.size(0) * heads * length * width;
-  for (int64_t n = blockIdx.x * int64_t(blockDim.x) + threadIdx.x; n < total; n += int64_t(gridDim.x) * blockDim.x) {
-    const int64_t i = n % width, row = n / width, s = row % length, h = row / length % heads, b = row / length / heads;
-    const T* const in = x.data + b * x.stride(0) + h * x.stride(1) + s * x.stride(2);
-    T* const out = y.data + b * y.stride(0) + h * y.stride(1) + s * y.stride(2);
-    if (i >= half) {
-      out[(i + half) * y.stride(3)] = in[(i + half) * x.stride(3)];
-      continue;
-    }
-    const int64_t first = kInterleaved ? 2 * i : i, second = kInterleaved ? 2 * i + 1 : i + half;
-    const M p = widen(in[first * x.stride(3)]), q = widen(in[second * x.stride(3)]);
-    const int64_t angle = b * of_batch + s * half + i;
-    const M c = static_cast<M>(widen(cosine.data[angle])), r = static_cast<M>(widen(sine.data[angle]));
-    out[first * y.stride(3)] = narrow<T>(p * c - q * r);
-    out[second * y.stride(3)] = narrow<T>(q * c + p * r);
-  }
-}
-
 }  // namespace sl

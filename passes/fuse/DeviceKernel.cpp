@@ -123,6 +123,9 @@ static constexpr const char* kKinds[] = {"step", "operand", "map", "workspace", 
 static Attribute paramAttr(Builder& b, const CudaParam& param) {
   SmallVector<NamedAttribute> fields = {b.getNamedAttr("kind", b.getStringAttr(kKinds[static_cast<int>(param.kind)])),
                                         b.getNamedAttr("of", b.getI64IntegerAttr(param.operand))};
+  if (param.rank > 0) {
+    fields.push_back(b.getNamedAttr("rank", b.getI64IntegerAttr(param.rank)));
+  }
   if (param.kind == CudaParam::Kind::kTensorMap) {
     SmallVector<int64_t> runs;
     for (const std::array<int, 2>& run : param.dims) {
@@ -146,6 +149,7 @@ static CudaParam paramOf(DictionaryAttr attr) {
   CudaParam param{.operand = static_cast<int>(attr.getAs<IntegerAttr>("of").getInt())};
   auto kind = llvm::find(kKinds, attr.getAs<StringAttr>("kind").getValue());
   param.kind = static_cast<CudaParam::Kind>(kind - std::begin(kKinds));
+  param.rank = attr.contains("rank") ? static_cast<int>(attr.getAs<IntegerAttr>("rank").getInt()) : 0;
   if (param.kind == CudaParam::Kind::kTensorMap) {
     ArrayRef<int64_t> runs = attr.getAs<DenseI64ArrayAttr>("runs"), box = attr.getAs<DenseI64ArrayAttr>("box");
     for (size_t i = 0; i + 1 < runs.size(); i += 2) {
@@ -172,6 +176,9 @@ DictionaryAttr cudaAttr(MLIRContext* context, const CudaKernel& kernel) {
   };
   text("text", kernel.text);
   text("entry", kernel.entry);
+  if (kernel.part > 0) {
+    number("part", kernel.part);
+  }
   number("block", kernel.block);
   fields.push_back(b.getNamedAttr("grid", b.getStrArrayAttr({kernel.grid[0], kernel.grid[1], kernel.grid[2]})));
   number("shared", kernel.shared);
@@ -205,6 +212,7 @@ CudaKernel cudaKernel(DictionaryAttr attr) {
   auto number = [&](StringRef name) { return attr.getAs<IntegerAttr>(name).getInt(); };
   kernel.text = text("text");
   kernel.entry = text("entry");
+  kernel.part = attr.contains("part") ? number("part") : 0;
   kernel.block = static_cast<int>(number("block"));
   for (auto [i, size] : llvm::enumerate(attr.getAs<ArrayAttr>("grid").getAsRange<StringAttr>())) {
     kernel.grid[i] = size.getValue().str();
@@ -231,6 +239,31 @@ CudaKernel cudaKernel(DictionaryAttr attr) {
   }
   kernel.limit = attr.contains("limit") ? number("limit") : -1;
   return kernel;
+}
+
+std::map<std::string, SizeExpr> launchSizes(exec::LaunchOp launch) {
+  std::map<std::string, SizeExpr> values;
+  auto note = [&](const std::string& name, Value view) {
+    for (auto [d, size] : llvm::enumerate(nn::sizesFromAttr(view.getDefiningOp<exec::ViewOp>().getSizes()))) {
+      values[name + "_" + std::to_string(d)] = size;
+    }
+  };
+  int64_t slot = 0;
+  for (Value in : launch.getIns()) {
+    while (llvm::is_contained(launch.getAbsent(), slot)) {
+      ++slot;
+    }
+    note("x" + std::to_string(slot++), in);
+  }
+  for (auto [n, out] : llvm::enumerate(launch.getOuts())) {
+    note("y" + std::to_string(n), out);
+  }
+  if (launch.getParams()) {
+    for (auto [n, size] : llvm::enumerate(nn::sizesFromAttr(*launch.getParams()))) {
+      values["p" + std::to_string(n)] = size;
+    }
+  }
+  return values;
 }
 
 std::string planText(const kernels::CudaChoice& choice) {
@@ -261,6 +294,7 @@ bool replaceText(ModuleOp module, StringRef name, StringRef text) {
       const bool waits = !kernels::TakesTurns(found->text);
       found->text = text.str();
       found->overlaps_previous = waits ? found->overlaps_previous : kernels::TakesTurns(found->text);
+      found->part = 0;
       kernel.setCudaAttr(cudaAttr(module.getContext(), cuda));
       return true;
     }

@@ -38,6 +38,9 @@ std::string formName(StringRef kernel, int64_t limit);
 // Puts `text` in the place of the kernel or form of that name; false when the module has none.
 bool replaceText(ModuleOp module, StringRef name, StringRef text);
 
+// What grids and workspaces speak of in a launch: x0_1 (a size of an operand), y0_0, p0 (a parameter).
+std::map<std::string, nn::SizeExpr> launchSizes(exec::LaunchOp launch);
+
 // What the memory phase asks of a kernel, whatever it runs on.
 struct KernelTraits {
   bool generated = false;

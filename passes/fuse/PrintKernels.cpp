@@ -1,8 +1,8 @@
 // Prints generated kernels as CUDA.
 //
 //   exec.kernel @ew_0 generated dims [["p0", "64"], ["64"], ["p0", "64"]]       const float* x0 = …, * x1 = …; float*
-//   y0 = …; ^bb0(%x, %b, %y): linalg.generic { addf }                               →   sl::walk<4>(p0 * 64, [&](auto
-//   at, auto lanes) {
+//   y0 = …; ^bb0(%x, %b, %y): linalg.generic { addf }                               →   sl::walk<4>(blocks, p0 * 64,
+//   [&](auto at, auto lanes) {
 //                                                                                 const auto i1 = at % 64, i0 = at /
 //                                                                                 64; … });
 //
@@ -62,7 +62,7 @@ class KernelPrinter {
   bool contiguous(const Access& access) const { return access.strides.back().Constant() == 1; }
   bool printBody(std::string& lines);
   std::string loopText(const std::string& body) const;
-  std::string signature();
+  std::string operandText();
 
   exec::KernelOp kernel_;
   const kernels::Gpu& gpu_;
@@ -160,16 +160,8 @@ bool KernelPrinter::printBody(std::string& lines) {
   return true;
 }
 
-std::string KernelPrinter::signature() {
-  std::string text = formatv("extern \"C\" __global__ void __launch_bounds__({0}) {1}(const sl::Step* step", kBlock,
-                             kernel_.getSymName());
-  for (size_t n = 0; n < accesses_.size(); ++n) {
-    text += formatv(", sl::Address a{0}", n);
-  }
-  for (unsigned p = 0; p < kernel_.getNumParams(); ++p) {
-    text += formatv(", int64_t n{0}", p);
-  }
-  text += ") {\n";
+std::string KernelPrinter::operandText() {
+  std::string text;
   for (unsigned p = 0; p < kernel_.getNumParams(); ++p) {
     text += formatv("  const int64_t p{0} = sl::value(step, n{0});\n", p);
   }
@@ -197,8 +189,9 @@ std::string KernelPrinter::loopText(const std::string& body) const {
   for (const SizeExpr& size : loops_) {
     total = total * size;
   }
-  text += formatv("  sl::walk<{0}>({1}, [&](auto at, auto lanes) {{\n    using I = decltype(at);\n    I rest = at;\n",
-                  lanes(), total.ToString());
+  text += formatv(
+      "  sl::walk<{0}>(blocks, {1}, [&](auto at, auto lanes) {{\n    using I = decltype(at);\n    I rest = at;\n",
+      lanes(), total.ToString());
   for (size_t loop = last; loop > 0; --loop) {
     text += formatv("    const I s{0} = static_cast<I>({1}), i{0} = rest % s{0};\n    rest /= s{0};\n", loop,
                     loops_[loop].ToString());
@@ -212,7 +205,7 @@ std::string KernelPrinter::loopText(const std::string& body) const {
   const Access& result = accesses_[out];
   text += formatv(
       "    sl::Pack<{0}, lanes.value> r;\n#pragma unroll\n    for (int lane = 0; lane < lanes.value; ++lane) {{\n"
-      "      r.at[lane] = static_cast<{0}>(point({1}));\n    }\n    sl::store(x{2} + ({3}), r);\n  });\n}\n",
+      "      r.at[lane] = static_cast<{0}>(point({1}));\n    }\n    sl::store(x{2} + ({3}), r);\n  });\n",
       result.element, args, out, index(result));
   return text;
 }
@@ -225,7 +218,6 @@ std::optional<CudaKernel> KernelPrinter::print() {
   CudaKernel made;
   made.entry = kernel_.getSymName().str();
   made.block = kBlock;
-  made.text = "#include \"kernels/elementwise/walk.cuh\"\n\n" + signature() + loopText(body);
   SizeExpr total(1);
   for (const SizeExpr& size : loops_) {
     total = total * size;
@@ -234,12 +226,16 @@ std::optional<CudaKernel> KernelPrinter::print() {
       SizeExpr::Min(SizeExpr::CeilDiv(total, SizeExpr(int64_t{kBlock} * lanes())), SizeExpr(gpu_.sms * kBlocksPerSm))
           .ToString();
   made.params.push_back({.kind = CudaParam::Kind::kStep});
+  std::vector<std::string> names = {"step"};
   for (size_t n = 0; n < accesses_.size(); ++n) {
     made.params.push_back({.kind = CudaParam::Kind::kAddress, .operand = static_cast<int>(n)});
+    names.push_back("a" + std::to_string(n));
   }
   for (unsigned p = 0; p < kernel_.getNumParams(); ++p) {
     made.params.push_back({.kind = CudaParam::Kind::kNumber, .operand = static_cast<int>(p)});
+    names.push_back("n" + std::to_string(p));
   }
+  kernels::WriteShareable(made, "#include \"kernels/elementwise/walk.cuh\"\n\n", names, operandText() + loopText(body));
   TakeTurns(made);
   if (8 + 16 * accesses_.size() + 8 * kernel_.getNumParams() > kParameterBytes) {
     missing_ = "more operands than a launch has room for";

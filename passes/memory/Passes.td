@@ -26,6 +26,22 @@ def ConvertToProgramPass : Pass<"sluice-convert-to-program", "::mlir::ModuleOp">
   let dependentDialects = ["::mlir::exec::ExecDialect"];
 }
 
+def ShareLaunchesPass : Pass<"sluice-share-launches", "::mlir::ModuleOp"> {
+  let summary = "Gives neighbouring launches that need nothing of each other one launch on a GPU.";
+  let description = [{
+    Runs once launches are on buffers, copies among them, and before buffers have places: a launch that is several keeps all
+    their operands alive together.
+
+    Input: `exec.launch @rope ins(%q, …) outs(%q1)`, `exec.launch @copy ins(%v) outs(%values)`.
+    Output: `exec.launch @rope_copy ins(%q, …, %v) outs(%q1, %values) params ["blocks of rope", "blocks of copy"]`, whose kernel
+    gives each part a share of its blocks.
+
+    Leaves alone kernels that need a launch for themselves (`kernels/cuda.h`, CudaKernel::part), launches of which one writes a
+    buffer that the other touches, and everything on the CPU.
+  }];
+  let dependentDialects = ["::mlir::exec::ExecDialect"];
+}
+
 def PackBuffersPass : Pass<"sluice-pack-buffers", "::mlir::ModuleOp"> {
   let summary = "Places arena buffers for each bucket of sizes, when the symbols have bounds.";
   let description = [{

@@ -10,6 +10,7 @@ void buildMemoryPipeline(OpPassManager& pm, const MemoryOptions& options) {
 
   //--- Buffers: from here on launches run in the order they stand in.
   pm.addPass(createConvertToProgramPass());
+  pm.addPass(createShareLaunchesPass());
 
   //--- Placement needs live ranges, which hold only while no launch moves.
   PackBuffersPassOptions pack;

@@ -3,6 +3,7 @@
 #include "llvm/ADT/SmallBitVector.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "passes/memory/LiveRanges.h"
 
 namespace mlir::sluice::memory {
 
@@ -378,37 +379,12 @@ LogicalResult ProgramBuilder::convert(Operation* op) {
 
 // Buffers first, then ports; unused arena buffers go, the others get their live ranges.
 void ProgramBuilder::finish() {
+  setLiveRanges(program_);
   Block& block = program_.getBody().front();
-  int64_t count = 0;
-  DenseMap<Value, std::pair<int64_t, int64_t>> live;
-  for (Operation& op : block) {
-    if (!isa<exec::LaunchOp, exec::IfOp, exec::LoopOp>(op)) {
-      continue;
-    }
-    for (Value operand : op.getOperands()) {
-      Value buffer = operand.getDefiningOp<exec::ViewOp>().getBuffer();
-      live.try_emplace(buffer, count, count).first->second.second = count;
-    }
-    ++count;
-  }
   SmallVector<Operation*> first;
-  for (auto port : block.getOps<exec::PortOp>()) {
-    first.push_back(port);
-  }
-  SmallVector<Operation*> buffers;
-  for (auto buffer : llvm::make_early_inc_range(block.getOps<exec::BufferOp>())) {
-    auto range = live.find(buffer.getResult());
-    if (buffer.getKind() == exec::BufferKind::Arena && range == live.end()) {
-      buffer.erase();
-      continue;
-    }
-    if (buffer.getKind() == exec::BufferKind::Arena) {
-      buffer.setLive(ArrayRef<int64_t>{range->second.first, range->second.second});
-    }
-    buffers.push_back(buffer);
-  }
-  buffers.append(first);
-  for (Operation* op : llvm::reverse(buffers)) {
+  llvm::append_range(first, llvm::map_range(block.getOps<exec::BufferOp>(), [](exec::BufferOp op) { return op; }));
+  llvm::append_range(first, llvm::map_range(block.getOps<exec::PortOp>(), [](exec::PortOp op) { return op; }));
+  for (Operation* op : llvm::reverse(first)) {
     op->moveBefore(&block, block.begin());
   }
 }

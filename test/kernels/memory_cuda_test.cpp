@@ -47,6 +47,61 @@ TEST(RowsCuda, RowsThatAreUnknownOrTooLongAreReadAgain) {
 
 TEST(RowsCuda, AnInnerAxisIsColumns) { EXPECT_EQ(Softmax(DType::kF32, 64, 0), "a thread a column"); }
 
+CudaChoice Rope(DType type, int64_t heads, int64_t d, int64_t half) {
+  const CudaOperand x = Operand(type, {-1, heads, -9, d}), angles = Operand(DType::kF32, {-1, -9, half});
+  return ChooseCuda({.name = "rope", .ins = {x, angles, angles}, .outs = {x}}, Hopper()).value();
+}
+
+TEST(RopeCuda, AThreadTurnsSixteenBytesOfHeadsThatShareTheirAngles) {
+  EXPECT_EQ(Rope(DType::kBF16, 32, 128, 64).plan.name, "8 pairs of 2 heads a thread");
+  EXPECT_EQ(Rope(DType::kF32, 9, 64, 32).plan.name, "4 pairs of 1 heads a thread");
+}
+
+TEST(RopeCuda, WordsFitWhatIsTurnedAndWhatIsCopied) {
+  // 12 pairs are three words of 4, and so are the 24 elements behind them: 3 + 6 threads a head.
+  const CudaChoice partial = Rope(DType::kBF16, 4, 48, 12);
+  EXPECT_EQ(partial.plan.name, "4 pairs of 2 heads a thread");
+  EXPECT_EQ(partial.kernel.grid[0], "min(ceildiv(x0_0 * ceildiv(x0_1, 2) * x0_2 * 9, 256), 2112)");
+  EXPECT_EQ(Rope(DType::kF16, 4, 10, 5).plan.name, "1 pairs of 2 heads a thread");
+  EXPECT_EQ(Rope(DType::kF16, 4, -64, -32).plan.name, "1 pairs of 2 heads a thread");  // nothing is known
+}
+
+TEST(SharedLaunch, PartsFollowEachOtherInOperandsAndNumbers) {
+  const CudaOperand x = Operand(DType::kF16, {-9, 64}), ids = Operand(DType::kI64, {-3});
+  const CudaKernel copy = Choose("copy", x, x, {}).kernel;
+  const CudaKernel gather =
+      ChooseCuda({.name = "gather", .ins = {x, ids}, .outs = {Operand(DType::kF16, {-3, 64})}}, Hopper())->kernel;
+  const std::vector<CudaPart> parts = {{.kernel = gather, .ins = 2, .outs = 1}, {.kernel = copy, .ins = 1, .outs = 1}};
+  const CudaKernel shared = ShareLaunch(parts).value();
+  EXPECT_EQ(shared.grid[0], "p0 + p1");
+  // The step block; blocks of the gather, its data, ids, result; blocks of the copy, its source, result.  Three
+  // operands are read, so results begin at 3.
+  std::vector<std::pair<CudaParam::Kind, int>> params;
+  for (const CudaParam& param : shared.params) {
+    params.emplace_back(param.kind, param.operand);
+  }
+  using enum CudaParam::Kind;
+  EXPECT_EQ(params, (std::vector<std::pair<CudaParam::Kind, int>>{{kStep, 0},
+                                                                  {kNumber, 0},
+                                                                  {kOperand, 0},
+                                                                  {kOperand, 1},
+                                                                  {kOperand, 3},
+                                                                  {kNumber, 1},
+                                                                  {kOperand, 2},
+                                                                  {kOperand, 4}}));
+  EXPECT_EQ(shared.part, 0);  // it shares its launch already
+}
+
+TEST(SharedLaunch, KernelsThatNeedALaunchForThemselvesAreRefused) {
+  const CudaOperand x = Operand(DType::kF32, {-9, 64});
+  const CudaKernel copy = Choose("copy", x, x, {}).kernel,
+                   softmax = Choose("softmax", x, x, {{"axis", int64_t{1}}}).kernel;
+  EXPECT_FALSE(ShareLaunch(std::vector<CudaPart>{{copy, 1, 1}, {softmax, 1, 1}}).ok());
+  // 4096 bytes of parameters hold 51 copies of 8 + 2 · 48 bytes (and the step block) no more.
+  EXPECT_TRUE(ShareLaunch(std::vector<CudaPart>(30, {copy, 1, 1})).ok());
+  EXPECT_FALSE(ShareLaunch(std::vector<CudaPart>(52, {copy, 1, 1})).ok());
+}
+
 TEST(MovementCuda, ALastDimensionThatStaysMovesByWords) {
   const std::vector<int64_t> perm = {0, 2, 1, 3};
   EXPECT_EQ(
