@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace sluice::pack_internal {
 namespace {
@@ -180,12 +181,52 @@ bool WalksAsOne(const Block& block, size_t begin, size_t end, int64_t* stride) {
   return true;
 }
 
+// A dimension of the box whose indices lie so far apart in their group that what lies between is most of its range.
+std::optional<size_t> SparseDimension(const Group& g, const PackNode& node, const Box& box) {
+  constexpr int64_t kMost = 4;  // times the elements wanted that may be read with them
+  int64_t wanted = 1;
+  int64_t span = 0;
+  int64_t stride = 1;
+  std::optional<size_t> outermost;
+  for (size_t d = g.out_end; d-- > g.out_begin; stride *= node.sizes[d]) {
+    wanted *= box.sizes[d];
+    span += (box.sizes[d] - 1) * stride;
+    outermost = box.sizes[d] > 1 ? d : outermost;
+  }
+  return span + 1 > kMost * wanted ? outermost : std::nullopt;
+}
+
+absl::StatusOr<Block> EvaluateReshape(const PackExpr& expr, const PackNode& node, const Box& box, PackReader& reader);
+
+// Each index of a dimension for itself.
+absl::StatusOr<Block> EvaluateReshapeAlong(size_t dimension, const PackExpr& expr, const PackNode& node, const Box& box,
+                                           PackReader& reader) {
+  Block out = MakeBlock(node.dtype, box.sizes);
+  const int64_t count = box.sizes[dimension], slab = out.strides[dimension] * out.width();
+  Box part = box;
+  part.sizes[dimension] = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    part.starts[dimension] = box.starts[dimension] + i;
+    ASSIGN_OR_RETURN(Block in, EvaluateReshape(expr, node, part, reader));
+    in = Densify(std::move(in));
+    for (int64_t o = 0; o * slab * count < out.stored * out.width(); ++o) {
+      std::memcpy(out.data.get() + (o * count + i) * slab, in.data.get() + o * slab, slab);
+    }
+  }
+  return out;
+}
+
 absl::StatusOr<Block> EvaluateReshape(const PackExpr& expr, const PackNode& node, const Box& box, PackReader& reader) {
   if (box.elements() == 0) {
     return MakeBlock(node.dtype, box.sizes);
   }
   const PackNode& from = expr.nodes[node.inputs[0]];
   const std::vector<Group> groups = ReshapeGroups(from.sizes, node.sizes);
+  for (const Group& g : groups) {
+    if (const std::optional<size_t> dimension = SparseDimension(g, node, box)) {
+      return EvaluateReshapeAlong(*dimension, expr, node, box, reader);
+    }
+  }
   Box inner = Box::Whole(from.sizes);
   std::vector<GroupRange> ranges;
   ranges.reserve(groups.size());

@@ -19,11 +19,14 @@ class MemoryReader : public PackReader {
       return absl::DataLossError("past the end");
     }
     std::memcpy(out.data(), bytes_.data() + at, out.size());
+    read_ += static_cast<int64_t>(out.size());
     return absl::OkStatus();
   }
+  int64_t read() const { return read_; }  // bytes in all
 
  private:
   std::vector<uint8_t> bytes_;
+  int64_t read_ = 0;
 };
 
 template <typename T>
@@ -93,6 +96,32 @@ TEST(PackWeight, SlicesReshapesConcatsAndBroadcasts) {
   const std::vector<float> want = {12, 14, 16, 18, 42, 44, 46, 48, 2, 3, 2, 3, 2, 3};
   for (int64_t step : {1, 2, 7}) {
     EXPECT_EQ(PackAll(e, reader, step), want);
+  }
+}
+
+// Halves of a weight interleaved by blocks of 8 rows: what a chunk needs of the two halves lies far apart.
+TEST(PackWeight, InterleavesHalvesWithoutReadingWhatLiesBetween) {
+  const int64_t blocks = 25, k = 3, rows = 2 * blocks * 8;
+  PackExpr e{.nodes = {Source(DType::kF32, {rows, k}),
+                       {.kind = PackKind::kReshape, .dtype = DType::kF32, .sizes = {2, blocks, 8, k}, .inputs = {0}},
+                       {.kind = PackKind::kTranspose,
+                        .dtype = DType::kF32,
+                        .sizes = {blocks, 2, 8, k},
+                        .inputs = {1},
+                        .ints = {1, 0, 2, 3}},
+                       {.kind = PackKind::kReshape, .dtype = DType::kF32, .sizes = {rows, k}, .inputs = {2}}}};
+  for (int64_t step : {5, 16, 48, 400}) {
+    MemoryReader reader(Bytes(Iota(rows * k)));
+    const std::vector<float> got = PackAll(e, reader, step);
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t from = row / 8 % 2 * blocks * 8 + row / 16 * 8 + row % 8;
+      for (int64_t i = 0; i < k; ++i) {
+        ASSERT_EQ(got[row * k + i], static_cast<float>(from * k + i)) << row << " in chunks of " << step;
+      }
+    }
+    if (step >= 16) {
+      EXPECT_LE(reader.read(), 4 * PackedBytes(e)) << step;
+    }
   }
 }
 
