@@ -16,7 +16,7 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // costs 1.9 % against the best plan of each shape.
 constexpr double kGhz = 1.98;             // the boost clock; under load part of the efficiency below is a lower one
 constexpr double kSmBytesPerClk = 52;     // that one SM takes in, however they are sent to it
-constexpr double kFillCost = 3.4;         // of a row of x beyond the tensor against one within
+constexpr double kFillCost = 6.6;         // of a row of x beyond the tensor against one within: Llama's head, in place
 constexpr double kL2BytesPerClk = 12800;  // that L2 gives; a multicast counts once
 constexpr double kUsPerClk = 1e-3 / kGhz;
 
@@ -144,19 +144,23 @@ void FitStreamRing(GemmHow& how) {
 
 constexpr double kStreamUsPerClk = 1e-3 / 1.73;  // of its own fit
 constexpr int64_t kStreamSplits[] = {1, 2, 4};
+// Deeper weights are not split: in a decode step of Llama-8B halves of 4096x14336 took 55 us where rows of 40 took 39,
+// though in a chain of themselves they take 31.
+constexpr int64_t kStreamSplitDepth = 8192;
 
 void PredictStream(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
   const int64_t tiles = CeilDiv(what.n, how.rows), each = CeilDiv(tiles, Clusters(how, gpu));
   const int64_t depth = CeilDiv(what.k, how.split);
   how.ctas = CeilDiv(tiles, each) * how.split;
   how.tail = each > 1 ? 0 : depth <= 8192 ? 3 : 8;
-  const double bytes = each * (how.rows + std::min(what.m, how.cols)) * 2.0 * depth;
+  const double filled = std::max<int64_t>(0, how.box - what.m) * kFillCost;
+  const double bytes = each * (how.rows + std::min(what.m, how.cols) + filled) * 2.0 * depth;
   const double fill = bytes / std::min(57.0, 6400.0 / how.ctas) * kStreamUsPerClk;
   const double mma = each * (depth / 16.0) * 37 * std::max(1.0, how.cols / 32.0) * kStreamUsPerClk;
   // What is not hidden: the ramp and the tail, and the exchange of a split.
   const double rest =
-      how.split > 1 ? 0.4 * std::sqrt(fill) + 0.012 * how.cols : (0.75 + 0.011 * what.m) * std::sqrt(fill);
-  how.us = std::max({MemoryUs(what, gpu), fill, mma}) + rest + 1;
+      how.split > 1 ? 0.4 * std::sqrt(fill) + 0.012 * how.cols + 1 : 0.23 * fill + 0.9 + 0.009 * how.ctas;
+  how.us = std::max({MemoryUs(what, gpu), fill, mma}) + rest;
 }
 
 void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
@@ -177,7 +181,8 @@ void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) 
                   .parts = what.parts};
       FitStreamRing(how);
       // The cluster of a split has one tile, and each of its CTAs some slots.
-      const bool fits = CeilDiv(what.n, rows) <= Clusters(how, gpu) && CeilDiv(what.k, 64 * how.blocks) >= split;
+      const bool fits = CeilDiv(what.n, rows) <= Clusters(how, gpu) && CeilDiv(what.k, 64 * how.blocks) >= split &&
+                        what.k <= kStreamSplitDepth;
       if (split == 1 || fits) {
         PredictStream(what, gpu, how);
         all.push_back(how);
