@@ -117,13 +117,15 @@ CudaKernel Emit(const CudaQuery& query, const CudaPlan& plan, int bits) {
   const std::string rows = RowsText(x.rank(), "y.size(", ")");
   kernel.grid = {absl::StrFormat("ceildiv(%d * y0_%d, %d)", query.parts, y.rank() - 1, kRows),
                  absl::StrFormat("ceildiv(%s, %d)", RowsText(x.rank(), "y0_", ""), 8 * tokens8), "1"};
+  // What is read ahead of the kernel's turn: scales may be another kernel's result where the codes are weights.
+  const bool read_only = query.ins[kQ].weight && query.ins[kScale].weight && (!zero || query.ins[kZero].weight);
   const std::string how = absl::StrFormat(
       "struct How {\n  using In = %s;\n  using Out = %s;\n  using Scale = %s;\n"
       "  static constexpr int kBits = %d, kSigned = %d, kZero = %d, kBlock = %d, kTokens8 = %d, kParts = %d, kWeights "
       "= %d;\n};\n"
       "using Plan = sl::QuantPlan<How>;\n",
       CudaType(x.dtype), CudaType(y.dtype), CudaType(query.ins[kScale].dtype), bits, is_signed, zero, block, tokens8,
-      query.parts, query.ins[kQ].weight);
+      query.parts, read_only);
   const std::string body = absl::StrFormat(
       "  const sl::View<How::In, %d> x(step, arg_x);\n  const sl::View<How::Out, %d> y(step, arg_y);\n"
       "  const sl::GemmSizes sizes{int(%s), %d * int(y.size(%d)), int(x.size(%d)), 1};\n"

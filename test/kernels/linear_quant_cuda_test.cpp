@@ -42,6 +42,20 @@ TEST(LinearQuantCuda, WhatTensorCoresCannotTakeIsPlain) {
   EXPECT_EQ(Chosen(query), "no CUDA kernel 'linear_q4' for blocks of 16");
 }
 
+// A launch begins before the one it follows has ended: what another kernel makes is not read ahead of its turn.
+TEST(LinearQuantCuda, ReadsAheadOnlyWhatNoKernelMakes) {
+  const auto ahead = [](const CudaQuery& query) {
+    return ChooseCuda(query, Hopper())->kernel.text.find("kWeights = 1") != std::string::npos;
+  };
+  CudaQuery query = Query(1, 4096, 4096, 32, DType::kU4);
+  EXPECT_TRUE(ahead(query));
+  for (const size_t made : {1, 2}) {
+    CudaQuery other = query;
+    other.ins[made].weight = false;
+    EXPECT_FALSE(ahead(other)) << made;
+  }
+}
+
 // Rows of x share a pass over the codes: as many as there are, but no more.
 TEST(LinearQuantCuda, PassesGrowWithTheRows) {
   const auto rows = [](int64_t m) { return ChooseCuda(Query(m, 4096, 4096, 32, DType::kU4), Hopper())->plan.name; };
