@@ -8,36 +8,18 @@
 #include <set>
 
 #include "compiler/codegen/cuda/Images.h"
-#include "kernels/cuda.h"
 #include "runtime/base/file.h"
 #include "runtime/cuda/cubin.h"
+#include "test/kernels/cuda_query.h"
 
 namespace sluice::codegen {
 namespace {
 
 using kernels::Attr;
-using kernels::CudaDim;
 using kernels::CudaOperand;
 using kernels::CudaQuery;
-
-const kernels::Gpu& Hopper() { return *kernels::FindTarget("cuda-sm90a")->gpu; }
-
-// Sizes: positive numbers are constants, -n a dynamic size of about n.
-CudaOperand Operand(DType dtype, std::vector<int64_t> sizes) {
-  CudaOperand operand{.dtype = dtype};
-  for (int64_t size : sizes) {
-    CudaDim dim;
-    if (size >= 0) {
-      dim.min = dim.max = size;
-      dim.text = std::to_string(size);
-    } else {
-      dim.typical = -size;
-      dim.text = "s" + std::to_string(-size);
-    }
-    operand.dims.push_back(dim);
-  }
-  return operand;
-}
+using kernels::Hopper;
+using kernels::Operand;
 
 constexpr DType kF32 = DType::kF32, kF16 = DType::kF16, kBF16 = DType::kBF16, kF64 = DType::kF64, kI64 = DType::kI64;
 

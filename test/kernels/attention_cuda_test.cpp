@@ -6,13 +6,11 @@
 
 #include "kernels/attention/attention_choice.h"
 #include "kernels/common/plan_numbers.h"
-#include "kernels/cuda.h"
 #include "runtime/plan/size_expr.h"
+#include "test/kernels/cuda_query.h"
 
 namespace sluice::kernels {
 namespace {
-
-const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
 
 using enum AttentionForm;
 
@@ -123,7 +121,6 @@ TEST(AttentionChoice, PredictionsStayNearTheRoofline) {
   }
 }
 
-CudaDim Fixed(int64_t n) { return {.min = n, .max = n, .typical = n, .text = std::to_string(n)}; }
 CudaDim Varying(int64_t max) { return {.min = 0, .max = max, .typical = max, .text = "d"}; }
 CudaOperand Operand(DType type, std::vector<CudaDim> dims) { return {.dtype = type, .dims = std::move(dims)}; }
 

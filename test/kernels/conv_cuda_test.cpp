@@ -5,21 +5,11 @@
 #include <set>
 
 #include "kernels/conv/conv_choice.h"
-#include "kernels/cuda.h"
 #include "runtime/plan/size_expr.h"
+#include "test/kernels/cuda_query.h"
 
 namespace sluice::kernels {
 namespace {
-
-const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
-
-CudaOperand Operand(DType dtype, const std::vector<int64_t>& sizes) {
-  CudaOperand operand{.dtype = dtype};
-  for (const int64_t size : sizes) {
-    operand.dims.push_back({.min = size, .max = size, .typical = size, .text = std::to_string(size)});
-  }
-  return operand;
-}
 
 // 3 x 3, stride 1, the size kept.
 CudaQuery Conv(DType dtype, int64_t batch, int64_t image, int64_t channels, int64_t features, int64_t groups = 1) {

@@ -5,15 +5,13 @@
 #include <set>
 
 #include "kernels/common/plan_numbers.h"
-#include "kernels/cuda.h"
 #include "kernels/device/layout.cuh"
 #include "kernels/gemm/gemm_choice.h"
 #include "runtime/plan/size_expr.h"
+#include "test/kernels/cuda_query.h"
 
 namespace sluice::kernels {
 namespace {
-
-const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
 
 // ---- Index arithmetic.
 
@@ -258,7 +256,6 @@ TEST(GemmChoice, ManyTilesPersistAndAlternate) {
 
 // ---- Queries.
 
-CudaDim Fixed(int64_t n) { return {.min = n, .max = n, .typical = n, .text = std::to_string(n)}; }
 CudaDim Varying(int64_t max) { return {.min = 0, .max = max, .typical = 64, .text = "d"}; }
 
 CudaQuery LinearQuery(CudaDim m, int64_t n, int64_t k) {

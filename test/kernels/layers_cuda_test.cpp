@@ -1,22 +1,11 @@
 // CUDA experts, recurrences and resampling, without a GPU: what is refused, what is preferred, what is emitted.
 #include <gtest/gtest.h>
 
-#include "kernels/cuda.h"
 #include "runtime/plan/size_expr.h"
+#include "test/kernels/cuda_query.h"
 
 namespace sluice::kernels {
 namespace {
-
-const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
-CudaDim Fixed(int64_t n) { return {.min = n, .max = n, .typical = n, .text = std::to_string(n)}; }
-
-CudaOperand Operand(DType dtype, const std::vector<int64_t>& sizes) {
-  CudaOperand operand{.dtype = dtype};
-  for (const int64_t size : sizes) {
-    operand.dims.push_back(Fixed(size));
-  }
-  return operand;
-}
 
 // 8 of 128 experts of 768 x 2048.
 CudaQuery Experts(int64_t tokens, DType type = DType::kBF16, int64_t d = 2048) {

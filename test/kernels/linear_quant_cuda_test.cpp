@@ -3,14 +3,11 @@
 
 #include <algorithm>
 
-#include "kernels/cuda.h"
 #include "runtime/plan/size_expr.h"
+#include "test/kernels/cuda_query.h"
 
 namespace sluice::kernels {
 namespace {
-
-const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
-CudaDim Fixed(int64_t n) { return {.min = n, .max = n, .typical = n, .text = std::to_string(n)}; }
 
 CudaQuery Query(int64_t m, int64_t n, int64_t k, int64_t block, DType code) {
   const int64_t blocks = block == 0 ? 1 : (k + block - 1) / block;

@@ -1,23 +1,10 @@
 // CUDA kernels that memory bounds, without a GPU: how rows and permutations are cut.
 #include <gtest/gtest.h>
 
-#include "kernels/cuda.h"
+#include "test/kernels/cuda_query.h"
 
 namespace sluice::kernels {
 namespace {
-
-const Gpu& Hopper() { return *FindTarget("cuda-sm90a")->gpu; }
-
-// Positive sizes are constants, -n a dynamic size of about n.
-CudaOperand Operand(DType dtype, const std::vector<int64_t>& sizes) {
-  CudaOperand operand{.dtype = dtype};
-  for (const int64_t size : sizes) {
-    const bool known = size >= 0;
-    operand.dims.push_back(
-        {.min = known ? size : 0, .max = known ? size : -1, .typical = std::abs(size), .text = std::to_string(size)});
-  }
-  return operand;
-}
 
 CudaChoice Choose(const std::string& name, const CudaOperand& x, const CudaOperand& y, std::vector<Attr> attrs) {
   return ChooseCuda({.name = name, .attrs = Attrs(std::move(attrs)), .ins = {x}, .outs = {y}}, Hopper()).value();
