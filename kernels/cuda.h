@@ -104,6 +104,10 @@ struct CudaParam {
   std::vector<std::array<int, 3>> windows = {};
 };
 
+// Bytes that a launch has for its parameters, and that these take: step block, operands, addresses and numbers.
+constexpr int64_t kParameterBytes = 4096;
+int64_t ParameterBytes(std::span<const CudaParam> params);
+
 // What emit() makes: text, and how to launch it.
 struct CudaKernel {
   std::string text;   // a translation unit; it may include "kernels/….cuh" (the compiler carries them)

@@ -10,8 +10,6 @@
 namespace sluice::kernels {
 namespace {
 
-constexpr int64_t kParameterBytes = 4096;  // of a launch
-
 std::string TypeText(const CudaParam& param) {
   switch (param.kind) {
     case CudaParam::Kind::kStep:
@@ -22,17 +20,6 @@ std::string TypeText(const CudaParam& param) {
       return "sl::Address";
     default:
       return "int64_t";
-  }
-}
-
-int64_t Bytes(const CudaParam& param) {
-  switch (param.kind) {
-    case CudaParam::Kind::kOperand:
-      return 16 + 16 * std::max(1, param.rank);
-    case CudaParam::Kind::kAddress:
-      return 16;
-    default:
-      return 8;
   }
 }
 
@@ -105,9 +92,7 @@ class Joiner {
   bool fits() const {
     int64_t bytes = 8 + 8 * static_cast<int64_t>(parts_.size());
     for (const CudaPart& part : parts_) {
-      for (const CudaParam& param : part.kernel.params) {
-        bytes += Bytes(param);
-      }
+      bytes += ParameterBytes(part.kernel.params);
     }
     return bytes <= kParameterBytes;
   }
@@ -147,6 +132,16 @@ class Joiner {
 };
 
 }  // namespace
+
+int64_t ParameterBytes(std::span<const CudaParam> params) {
+  int64_t bytes = 0;
+  for (const CudaParam& param : params) {
+    bytes += param.kind == CudaParam::Kind::kOperand   ? 16 + 16 * std::max(1, param.rank)
+             : param.kind == CudaParam::Kind::kAddress ? 16
+                                                       : 8;
+  }
+  return bytes;
+}
 
 void WriteShareable(CudaKernel& kernel, const std::string& head, std::span<const std::string> names,
                     const std::string& body) {

@@ -33,7 +33,6 @@ using nn::Sizes;
 
 constexpr int kBlock = 256;
 constexpr int64_t kBlocksPerSm = 16;  // more leave nothing to hide
-constexpr size_t kParameterBytes = 4096;
 
 SizeExpr sizeOf(Attribute text) { return SizeExpr::Parse(cast<StringAttr>(text).getValue().str()).value(); }
 
@@ -237,7 +236,7 @@ std::optional<CudaKernel> KernelPrinter::print() {
   }
   kernels::WriteShareable(made, "#include \"kernels/elementwise/walk.cuh\"\n\n", names, operandText() + loopText(body));
   TakeTurns(made);
-  if (8 + 16 * accesses_.size() + 8 * kernel_.getNumParams() > kParameterBytes) {
+  if (kernels::ParameterBytes(made.params) > kernels::kParameterBytes) {
     missing_ = "more operands than a launch has room for";
     return std::nullopt;
   }
