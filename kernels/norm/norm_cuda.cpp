@@ -18,6 +18,7 @@ struct RowHow {
 constexpr int64_t kElements = 16;      // that a thread should hold: more leave too few threads to hide the memory
 constexpr int64_t kMostElements = 64;  // that a thread of the longest rows can
 constexpr int64_t kMostThreads = 512;
+constexpr int64_t kWeightRegisters = 32;  // of weights that a thread holds
 
 // Elements a thread may hold before the row gets more threads: 4 words where the next step is a barrier of the block (a
 // warp's row) or half the rows of an SM (256 threads').
@@ -73,16 +74,30 @@ const char* WeightType(const CudaQuery& query) {
   return CudaType(query.ins[0].dtype);
 }
 
+// Weights are fetched before the kernel's turn, if they are no more than a thread can hold beside its row.
+bool FetchesAhead(const CudaQuery& query, const RowHow& how) {
+  int64_t bits = 0;
+  for (size_t i = 1; i < query.ins.size(); ++i) {
+    if (query.ins[i].present() && !query.ins[i].weight) {
+      return false;
+    }
+    bits += query.ins[i].present() ? how.words * how.vector * BitWidth(query.ins[i].dtype) : 0;
+  }
+  return how.words > 0 && bits <= 32 * kWeightRegisters;
+}
+
 CudaKernel EmitNorm(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   const bool layer = query.name == "layer_norm";
   const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2]};
-  const std::string body = absl::StrFormat("sl::%s<%s, %s, %s>(step, x0, x1, %sy0, %.17g);", query.name, how.Text(),
-                                           CudaType(query.ins[0].dtype), WeightType(query), layer ? "x2, " : "",
-                                           query.attrs.Float("eps", 1e-5).value_or(1e-5));
+  const bool ahead = FetchesAhead(query, how);
+  const std::string body = absl::StrFormat("sl::%s<%s, %s, %s, %s>(step, x0, x1, %sy0, %.17g);", query.name, how.Text(),
+                                           ahead ? "true" : "false", CudaType(query.ins[0].dtype), WeightType(query),
+                                           layer ? "x2, " : "", query.attrs.Float("eps", 1e-5).value_or(1e-5));
   CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, static_cast<int>(how.threads * how.rows()),
                                     layer ? std::vector<int>{0, 1, 1} : std::vector<int>{0, 1});
   kernel.grid[0] = BlocksText(ProductText("x0", 0, query.ins[0].rank() - 1), how.rows(), gpu.sms * 64);
   kernel.in_place = true;
+  kernel.overlaps_previous = ahead;
   return kernel;
 }
 

@@ -16,6 +16,11 @@ struct RowHow {
   static constexpr int kBlock = kThreads > 256 ? kThreads : 256, kRows = kBlock / kThreads;
 };
 
+// One of a thread's words of a row, and its first element.
+struct Word {
+  int64_t number, first;
+};
+
 // This thread's words of one row: word w is the elements from (w · kThreads + thread) · kVector on.
 template <class How, typename T>
 struct Row {
@@ -46,34 +51,34 @@ struct Row {
       to[j] = widen(pack.at[j]);
     }
   }
-  // body(first element, values) for each word; changes to the values stay where they are held.
+  // body(word, values) for each word; changes to the values stay where they are held.
   template <typename Body>
   __device__ __forceinline__ void each(Body body) {
     if constexpr (How::kHeld) {
 #pragma unroll
       for (int w = 0; w < How::kWords; ++w) {
         if (at(w) < size) {
-          body(at(w), held[w]);
+          body(Word{w, at(w)}, held[w]);
         }
       }
     } else {
       for (int64_t w = 0; at(w) < size; ++w) {
         fetch(at(w), held[0]);
-        body(at(w), held[0]);
+        body(Word{w, at(w)}, held[0]);
       }
     }
   }
   // The same, and stores the values.
   template <typename Body>
   __device__ __forceinline__ void finish(T* out, Body body) {
-    each([&](int64_t i, M(&v)[kVector]) {
-      body(i, v);
+    each([&](Word word, M(&v)[kVector]) {
+      body(word, v);
       Pack<T, kVector> pack;
 #pragma unroll
       for (int j = 0; j < kVector; ++j) {
         pack.at[j] = narrow<T>(v[j]);
       }
-      store(out + i, pack);
+      store(out + word.first, pack);
     });
   }
   // Over the row's threads; all of them get the result.
@@ -120,44 +125,66 @@ __device__ __forceinline__ void for_rows(const T* x, T* y, int64_t rows, int64_t
   }
 }
 
-// N weights from element i on, in the precision of sums; `missing` where there are none.
-template <int N, typename M, typename W>
-__device__ __forceinline__ void weights(const W* w, int64_t i, M missing, M (&to)[N]) {
-  if (w == nullptr) {
+// What every row is multiplied by or gets added, [d] or absent, in the precision of sums.  kAhead: each thread holds
+// its words, fetched when this is made: before the kernel's turn, where no kernel writes them.
+template <class How, bool kAhead, typename W>
+struct Weights {
+  static constexpr int N = How::kVector;
+  const W* w;
+  Pack<W, N> held[kAhead ? How::kWords : 1];
+
+  __device__ __forceinline__ Weights(const W* w, int64_t d) : w(w) {
+    if constexpr (kAhead) {
 #pragma unroll
-    for (int j = 0; j < N; ++j) {
-      to[j] = missing;
+      for (int i = 0; i < How::kWords; ++i) {
+        const int64_t at = Row<How, W>::at(i);
+        if (w != nullptr && at < d) {
+          held[i] = load<N>(w + at);
+        }
+      }
     }
-  } else {
-    const Pack<W, N> pack = load<N>(w + i);
+  }
+  template <typename M>
+  __device__ __forceinline__ void get(Word word, M missing, M (&to)[N]) const {
+    if (w == nullptr) {
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        to[j] = missing;
+      }
+      return;
+    }
+    const Pack<W, N> pack = kAhead ? held[kAhead ? word.number : 0] : load<N>(w + word.first);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       to[j] = static_cast<M>(widen(pack.at[j]));
     }
   }
-}
+};
 
 // x [..., d], w [d] or absent → x / sqrt(mean(x²) + eps) · w.
-template <class How, typename T, typename W, int R>
+template <class How, bool kAhead, typename T, typename W, int R>
 __device__ __forceinline__ void rms_norm(const Step* step, const Arg<R>& xa, const Arg<1>& wa, const Arg<R>& ya,
                                          double eps) {
   using M = wide<T>;
   constexpr int N = How::kVector;
   const View<const T, R> x(step, xa);
-  const W* const w = View<const W, 1>(step, wa).data;
   const int64_t d = x.size(R - 1);
+  const Weights<How, kAhead, W> w(View<const W, 1>(step, wa).data, d);
+  if constexpr (kAhead) {
+    take_turns();
+  }
   for_rows<How>(x.data, View<T, R>(step, ya).data, product(x, 0, R - 1), d, [&](Row<How, T>& row, T* out) {
     M squares = 0;
-    row.each([&](int64_t, const M(&v)[N]) {
+    row.each([&](Word, const M(&v)[N]) {
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         squares += v[j] * v[j];
       }
     });
     const M mean = row.reduce(squares, Add()) / static_cast<M>(d), inverse = M(1) / sqrt_(mean + static_cast<M>(eps));
-    row.finish(out, [&](int64_t i, M(&v)[N]) {
+    row.finish(out, [&](Word word, M(&v)[N]) {
       M scale[N];
-      weights(w, i, M(1), scale);
+      w.get(word, M(1), scale);
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         v[j] = v[j] * inverse * scale[j];
@@ -167,24 +194,27 @@ __device__ __forceinline__ void rms_norm(const Step* step, const Arg<R>& xa, con
 }
 
 // x [..., d], w [d], b [d] or absent → (x − mean) / sqrt(var + eps) · w + b.
-template <class How, typename T, typename W, int R>
+template <class How, bool kAhead, typename T, typename W, int R>
 __device__ __forceinline__ void layer_norm(const Step* step, const Arg<R>& xa, const Arg<1>& wa, const Arg<1>& ba,
                                            const Arg<R>& ya, double eps) {
   using M = wide<T>;
   constexpr int N = How::kVector;
   const View<const T, R> x(step, xa);
-  const W *const w = View<const W, 1>(step, wa).data, *const b = View<const W, 1>(step, ba).data;
   const int64_t d = x.size(R - 1);
+  const Weights<How, kAhead, W> w(View<const W, 1>(step, wa).data, d), b(View<const W, 1>(step, ba).data, d);
+  if constexpr (kAhead) {
+    take_turns();
+  }
   for_rows<How>(x.data, View<T, R>(step, ya).data, product(x, 0, R - 1), d, [&](Row<How, T>& row, T* out) {
     M sum = 0, squares = 0;
-    row.each([&](int64_t, const M(&v)[N]) {
+    row.each([&](Word, const M(&v)[N]) {
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         sum += v[j];
       }
     });
     const M mean = row.reduce(sum, Add()) / static_cast<M>(d);
-    row.each([&](int64_t, const M(&v)[N]) {
+    row.each([&](Word, const M(&v)[N]) {
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         squares += (v[j] - mean) * (v[j] - mean);
@@ -192,10 +222,10 @@ __device__ __forceinline__ void layer_norm(const Step* step, const Arg<R>& xa, c
     });
     const M variance = row.reduce(squares, Add()) / static_cast<M>(d);
     const M inverse = M(1) / sqrt_(variance + static_cast<M>(eps));
-    row.finish(out, [&](int64_t i, M(&v)[N]) {
+    row.finish(out, [&](Word word, M(&v)[N]) {
       M scale[N], shift[N];
-      weights(w, i, M(1), scale);
-      weights(b, i, M(0), shift);
+      w.get(word, M(1), scale);
+      b.get(word, M(0), shift);
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         v[j] = (v[j] - mean) * inverse * scale[j] + shift[j];
@@ -212,14 +242,14 @@ __device__ __forceinline__ void softmax(const Step* step, const Arg<R>& xa, cons
   const View<const T, R> x(step, xa);
   for_rows<How>(x.data, View<T, R>(step, ya).data, product(x, 0, R - 1), x.size(R - 1), [&](Row<How, T>& row, T* out) {
     M top = -bits_as<float>(0x7f800000u), sum = 0;
-    row.each([&](int64_t, const M(&v)[N]) {
+    row.each([&](Word, const M(&v)[N]) {
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         top = maximum(top, v[j]);
       }
     });
     top = row.reduce(top, Largest());
-    row.each([&](int64_t, M(&v)[N]) {  // what is held becomes the exponentials
+    row.each([&](Word, M(&v)[N]) {  // what is held becomes the exponentials
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         const M e = exp_(v[j] - top);
@@ -229,7 +259,7 @@ __device__ __forceinline__ void softmax(const Step* step, const Arg<R>& xa, cons
     });
     sum = row.reduce(sum, Add());
     const M inverse = kLog ? log_(sum) : M(1) / sum;
-    row.finish(out, [&](int64_t, M(&v)[N]) {
+    row.finish(out, [&](Word, M(&v)[N]) {
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         v[j] = kLog ? v[j] - top - inverse : (How::kHeld ? v[j] : exp_(v[j] - top)) * inverse;

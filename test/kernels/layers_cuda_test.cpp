@@ -81,6 +81,21 @@ TEST(RecurrentCuda, RefusalsSayWhatIsMissing) {
   EXPECT_EQ(Chosen(query), "no CUDA kernel 'lstm' for i16 sequence lengths");
 }
 
+// Weights may be fetched before the kernel's turn; what another kernel writes may not, and the turn comes first.
+TEST(NormCuda, OnlyWeightsAreFetchedAheadOfTheTurn) {
+  CudaQuery query = {
+      .name = "layer_norm",
+      .ins = {Operand(DType::kF16, {128, 768}), Operand(DType::kF16, {768}), Operand(DType::kF16, {768})},
+      .outs = {Operand(DType::kF16, {128, 768})}};
+  const auto text = [&] { return ChooseCuda(query, Hopper())->kernel.text; };
+  query.ins[1].weight = query.ins[2].weight = true;
+  EXPECT_NE(text().find("sl::layer_norm<sl::RowHow<32, 8, 3>, true, "), std::string::npos) << text();
+  EXPECT_FALSE(TakesTurns(text()));
+  query.ins[2].weight = false;
+  EXPECT_NE(text().find("sl::layer_norm<sl::RowHow<32, 8, 3>, false, "), std::string::npos) << text();
+  EXPECT_TRUE(TakesTurns(text()));
+}
+
 TEST(ResizeCuda, DimensionsThatStayAreKnown) {
   CudaQuery query = {.name = "resize",
                      .attrs = Attrs({{"mode", std::string("linear")}}),
