@@ -15,15 +15,17 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // Fitted to runs on an H200 (bench/kernels.py sweep).  Rate: the share of 4096 multiply-adds / clk and SM that a long
 // loop of these tiles reached, all blocks of an SM together; clks: what a tile costs beside its blocks of keys.
 struct PrefillTile {
-  int64_t dim, keys, consumers, q_stages;
+  int64_t dim, keys, consumers, q_stages, per_sm;
   double rate, clks;
 };
-constexpr PrefillTile kPrefillTiles[] = {
-    {64, 128, 3, 2, 0.58, 3000}, {64, 128, 2, 2, 0.48, 2400},   {64, 128, 1, 2, 0.45, 1000},
-    {64, 64, 1, 2, 0.36, 900},   {128, 128, 2, 2, 0.784, 2600}, {128, 176, 2, 1, 0.824, 2600},
-    {128, 64, 2, 2, 0.65, 2600}, {128, 64, 1, 2, 0.5, 1000},    {256, 64, 2, 1, 0.6, 2600}};
+constexpr PrefillTile kPrefillTiles[] = {{64, 128, 3, 2, 1, 0.58, 3400},   {64, 128, 2, 2, 1, 0.47, 1650},
+                                         {64, 128, 1, 2, 2, 0.495, 840},   {64, 80, 1, 2, 3, 0.533, 900},
+                                         {64, 64, 1, 2, 3, 0.485, 730},    {128, 128, 2, 2, 1, 0.784, 2600},
+                                         {128, 176, 2, 1, 1, 0.824, 2600}, {128, 64, 2, 2, 1, 0.65, 2600},
+                                         {128, 64, 1, 2, 2, 0.5, 1000},    {256, 64, 2, 1, 1, 0.6, 2600}};
 constexpr double kGhz = 1.6;  // under sustained tensor load
 constexpr double kPrefillStartUs = 2.3;
+constexpr double kAlone = 0.15;  // what a tile takes longer than its share, for each block that could be beside it
 constexpr int64_t kMaxDim = 256;
 
 // A tile costs its two products at the rate for each 64 queries and block of keys that they see (blocks that the mask
@@ -40,7 +42,7 @@ double PrefillUs(const AttentionWhat& what, const PrefillTile& tile, const Gpu& 
       clks += ((end - 1) / tile.keys - begin / tile.keys + 1) * block_clks;
     }
     all += clks;
-    longest = std::max(longest, clks);
+    longest = std::max(longest, clks * (1 + kAlone * static_cast<double>(tile.per_sm - 1)));
   }
   const double tiles = std::max(1.0, static_cast<double>(what.b) * what.h * CeilDiv(what.s, queries));
   // A list that ends unevenly: as if half a tile more on every SM.
@@ -58,13 +60,21 @@ int64_t PanelDim(const AttentionWhat& what) {
   return dim <= 128 ? RoundUp(dim, 64) : kMaxDim;
 }
 
+// Whether the tile's registers hold what `what` asks beside the plain pattern: ptxas must not spill.
+bool Holds(const PrefillTile& tile, const AttentionWhat& what) {
+  if (tile.keys > 128 || tile.consumers > 2) {
+    return !what.every_score && what.window == 0 && !what.empty_rows;
+  }
+  if (tile.per_sm > 2 && tile.keys > 64 && what.empty_rows && (what.causal || what.lengths)) {
+    return false;
+  }
+  // The bias comes in panels of 64 keys.
+  return !what.bias || (tile.dim * tile.keys <= 128 * 64 && tile.keys % 64 == 0);
+}
+
 void AddPrefill(const AttentionWhat& what, const Gpu& gpu, std::vector<AttentionHow>& all) {
   for (const PrefillTile& tile : kPrefillTiles) {
-    // The widest tiles and three consumers leave no registers for more than the plain pattern, a bias wants more yet.
-    const bool tight = tile.keys > 128 || tile.consumers > 2;
-    if (!SixteenBits(what) || tile.dim != PanelDim(what) || what.beyond_ends ||
-        (tight && (what.every_score || what.window > 0 || what.empty_rows)) ||
-        (what.bias && tile.dim * tile.keys > 128 * 64)) {
+    if (!SixteenBits(what) || tile.dim != PanelDim(what) || what.beyond_ends || !Holds(tile, what)) {
       continue;
     }
     AttentionHow how{.form = AttentionForm::kPrefill,
@@ -73,8 +83,9 @@ void AddPrefill(const AttentionWhat& what, const Gpu& gpu, std::vector<Attention
                      .consumers = tile.consumers,
                      .q_stages = tile.q_stages,
                      .bias_rows = std::min(what.bias_rows, 64 * tile.consumers),
+                     .per_sm = tile.per_sm,
                      .us = PrefillUs(what, tile, gpu)};
-    how.ctas = gpu.sms * how.per_sm();
+    how.ctas = gpu.sms * how.per_sm;
     all.push_back(how);
   }
 }
@@ -166,7 +177,8 @@ int64_t AttentionHow::SharedBytes(int64_t batch) const {
 std::string AttentionHow::Name() const {
   switch (form) {
     case AttentionForm::kPrefill:
-      return absl::StrFormat("prefill %dx%d d%d", 64 * consumers, keys, dim);
+      return absl::StrFormat("prefill %dx%d d%d%s", 64 * consumers, keys, dim,
+                             per_sm > 1 ? absl::StrCat(" x", per_sm) : "");
     case AttentionForm::kDecode:
       return absl::StrFormat("decode %d rows d%d c%d", 8 * rows8, dim, ctas);
     case AttentionForm::kAny:

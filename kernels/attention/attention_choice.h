@@ -40,21 +40,21 @@ struct AttentionHow {
   int64_t dim = 0;                                // of q, k and v as the kernel holds them
   int64_t keys = 0, consumers = 0, q_stages = 0;  // prefill
   int64_t bias_rows = 0;                          // prefill: that a tile holds of the bias; 0: it is read as it lies
+  int64_t per_sm = 1;                             // blocks
   int64_t rows8 = 0, stages = 0;                  // decode: groups of 8 rows of a key head; ring slots = warps · rows8
   int64_t real_bytes = 4;                         // any: of what it computes in
   int64_t ctas = 0;
   double us = 0;  // predicted
 
   int64_t warps() const { return stages / rows8; }
-  int64_t per_sm() const { return form == AttentionForm::kPrefill && consumers == 1 ? 2 : 1; }  // blocks
   // Bytes of dynamic shared memory, as the kernel's sizeof.  `batch`: with lengths, the most rows of the batch.
   int64_t SharedBytes(int64_t batch) const;
   std::string Name() const;
   // kernels/common/plan_numbers.h
   static constexpr auto kNumbers =
       std::tuple(&AttentionHow::form, &AttentionHow::dim, &AttentionHow::keys, &AttentionHow::consumers,
-                 &AttentionHow::q_stages, &AttentionHow::bias_rows, &AttentionHow::rows8, &AttentionHow::stages,
-                 &AttentionHow::real_bytes, &AttentionHow::ctas);
+                 &AttentionHow::q_stages, &AttentionHow::bias_rows, &AttentionHow::per_sm, &AttentionHow::rows8,
+                 &AttentionHow::stages, &AttentionHow::real_bytes, &AttentionHow::ctas);
 };
 
 // Every way that can compute `what`, with its prediction; none for types or widths no kernel takes.

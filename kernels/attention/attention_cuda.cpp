@@ -231,9 +231,12 @@ class Emitter {
     kernel_.grid[0] =
         absl::StrFormat("min(%d, max(1, ceildiv(x0_2, %d) * x0_0 * x0_1))", how_.ctas, 64 * how_.consumers);
     const std::string wgmma = Wgmma(how_.keys) + (how_.keys == how_.dim ? "" : Wgmma(how_.dim));
+    const bool runs_to_end = query_.ins[kK].dims[2].constant() && !Has(query_, kLengths);
     const std::string numbers = absl::StrFormat(
-        "kDim = %d, kKeys = %d, kConsumers = %d, kQStages = %d, kBiasRows = %d, kWidth = %d, kHeadBytes = %d", how_.dim,
-        how_.keys, how_.consumers, how_.q_stages, how_.bias_rows, query_.outs[0].dims[3].value(), kHeadBytes);
+        "kDim = %d, kKeys = %d, kConsumers = %d, kQStages = %d, kPerSm = %d, kBiasRows = %d, kWidth = %d, "
+        "kHeadBytes = %d, kRunsToEnd = %d",
+        how_.dim, how_.keys, how_.consumers, how_.q_stages, how_.per_sm, how_.bias_rows, query_.outs[0].dims[3].value(),
+        kHeadBytes, runs_to_end);
     Finish("#include \"kernels/attention/attention_prefill.cuh\"\n" + wgmma + HowText(numbers) +
                "using Plan = sl::PrefillPlan<How>;\n",
            "sl::PrefillShared<Plan>", "Plan::kThreads, Plan::kPerSm",

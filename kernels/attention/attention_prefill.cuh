@@ -17,7 +17,8 @@
 //
 // How, beyond attention_score.cuh's: kDim (of q, k and v, rounded up to panels of 64: TMA fills with zeros), kKeys (of
 // a block), kConsumers, kQStages, kBiasRows (that a tile has of a bias that comes by TMA: 1 or kQueries; 0: none),
-// kHeadBytes (keys and values that should stay in L2).
+// kPerSm (CTAs), kHeadBytes (keys and values that should stay in L2), kRunsToEnd (every sequence ends where the tensor
+// maps do: behind it they read zeros).
 #pragma once
 #include "kernels/attention/prefill_consumer.cuh"
 
@@ -51,11 +52,12 @@ SL_DEVICE void attention_prefill(const PrefillMaps& maps, const AttentionViews<t
   }
   __syncthreads();
   let_next_begin();
-  wait_for_previous();
+  // Who reads or writes what other kernels do, waits; the consumers do so behind the producer.
   if (warpgroup == 0) {
     give_registers<P::kProducerRegs>();
     const int warp = warp_uniform(threadIdx.x / 32);
     if (warp == 0) {
+      wait_for_previous();
       PrefillProducer<P>{sm, maps, sizes, extras}.run();
     } else if (warp == 1) {
       schedule_attention<P>(sm, PrefillList<P>(sizes, extras), next);

@@ -247,7 +247,7 @@ struct PrefillConsumer {
   }
   SL_DEVICE void wait_values(int n, int count) {
     barrier_wait(shared_address(&sm.v_full[v_slot()]), (blocks_done - 1) / P::kStages & 1);
-    if (count - n * kKeys < kKeys) {
+    if (!How::kRunsToEnd && count - n * kKeys < kKeys) {
       clear_values(count - n * kKeys);
     }
   }

@@ -14,10 +14,10 @@ struct PrefillPlan : How_ {
   static constexpr int kQStages = How_::kQStages, kPanels = kDim / 64;
   static constexpr bool kTakeTurns = kConsumers == 3;  // measured: 0..4 % with three consumers, 0..-1 % with two
   static constexpr int kQueries = 64 * kConsumers, kThreads = 128 * (kConsumers + 1);
-  static constexpr int kPerSm = kConsumers == 1 ? 2 : 1;  // CTAs
-  // Their sum over the warpgroups must be what the launch allocated.
-  static constexpr int kProducerRegs = kConsumers == 3 ? 32 : 40;
-  static constexpr int kConsumerRegs = kConsumers == 3 ? 160 : kConsumers == 2 ? 232 : 216;
+  // What the launch allocates for a thread of each warpgroup; consumers get what the producer gives.
+  static constexpr int kRegs = 65536 / (kThreads * How_::kPerSm) / 8 * 8;
+  static constexpr int kProducerRegs = kConsumers == 3 ? 32 : kRegs < 96 ? 24 : 40;
+  static constexpr int kConsumerRegs = (kRegs * (kConsumers + 1) - kProducerRegs) / kConsumers / 8 * 8;
   // The bias comes by TMA in panels of 64 keys, if it has rows of 16-byte pitch; else it is read where it lies.
   static constexpr int kBiasRows = How_::kBiasRows, kBiasPanels = kKeys / 64;
   // What a row without keys gives is computed under way, not zero.
@@ -63,6 +63,7 @@ struct PrefillShared : PrefillBias<P> {
 template <class P>
 struct PrefillList {
   using How = typename P::How;
+  static constexpr bool kReads = How::kLengths || (P::kEmptyCounts && How::kCausal && How::kKeyMask);
   const AttentionSizes& sizes;
   const AttentionExtras<How>& extras;
   int rows, together;  // query blocks of a head; (batch, head) pairs walked together
@@ -128,8 +129,15 @@ template <class P>
 SL_DEVICE void schedule_attention(PrefillShared<P>& sm, const PrefillList<P>& list, uint32_t* next) {
   const bool leader = threadIdx.x % 32 == 0;
   Ring<1> pending;
-  for (int index = blockIdx.x;; pending.next()) {
-    const PrefillTile tile = list.at(index);
+  // The first tile is found while the kernel before this one ends, unless that needs what it may write.
+  if constexpr (PrefillList<P>::kReads) {
+    wait_for_previous();
+  }
+  PrefillTile tile = list.at(blockIdx.x);
+  if constexpr (!PrefillList<P>::kReads) {
+    wait_for_previous();
+  }
+  while (true) {
     barrier_wait(shared_address(&sm.pending_empty), pending.parity ^ 1);
     int taken = 0;
     if (leader) {
@@ -144,7 +152,8 @@ SL_DEVICE void schedule_attention(PrefillShared<P>& sm, const PrefillList<P>& li
     if (leader && taken == list.count() - 1) {
       *next = 0;  // one take a tile: this was the last, so rewind for the next launch
     }
-    index = gridDim.x + taken;
+    tile = list.at(gridDim.x + taken);
+    pending.next();
   }
 }
 

@@ -21,6 +21,12 @@ using kernels::CudaQuery;
 using kernels::Hopper;
 using kernels::Operand;
 
+CudaOperand Weight(DType dtype, std::vector<int64_t> sizes) {
+  CudaOperand operand = Operand(dtype, std::move(sizes));
+  operand.weight = true;
+  return operand;
+}
+
 constexpr DType kF32 = DType::kF32, kF16 = DType::kF16, kBF16 = DType::kBF16, kF64 = DType::kF64, kI64 = DType::kI64;
 
 CudaQuery Query(std::string name, std::vector<CudaOperand> ins, std::vector<CudaOperand> outs,
@@ -58,6 +64,9 @@ std::vector<CudaQuery> Movement() {
 std::vector<CudaQuery> Rows() {
   return {
       Query("rms_norm", {Operand(kBF16, {-1, -9, 4096}), Operand(kBF16, {4096})}, {Operand(kBF16, {-1, -9, 4096})}),
+      Query("rms_norm", {Operand(kBF16, {-9, 4096}), Weight(kBF16, {4096})}, {Operand(kBF16, {-9, 4096})}),
+      Query("layer_norm", {Operand(kF16, {-9, 768}), Weight(kF16, {768}), Weight(kF16, {768})},
+            {Operand(kF16, {-9, 768})}),
       Query("rms_norm", {Operand(kF32, {-9, 64})}, {Operand(kF32, {-9, 64})}),
       Query("layer_norm", {Operand(kF16, {-9, 768}), Operand(kF32, {768}), Operand(kF32, {768})},
             {Operand(kF16, {-9, 768})}),
@@ -297,12 +306,12 @@ std::vector<CudaQuery> TensorCores() {
       Query("matmul", {Operand(kF16, {3, 200, 136}), Operand(kF16, {3, 136, 264})}, {Operand(kF16, {3, 200, 264})}));
   queries.push_back(Query("matmul", {Operand(kBF16, {3, 200, 136}), Operand(kBF16, {3, 264, 136})},
                           {Operand(kF32, {3, 200, 264})}, {Int("transpose_b", 1)}));
-  const auto attention = [&](int64_t s, int64_t t, int64_t d, std::vector<Attr> attrs) {
+  const auto attention = [&](int64_t s, int64_t t, int64_t d, std::vector<Attr> attrs, int64_t b = 2) {
     attrs.push_back(Int("causal", 1));
     queries.push_back(Query(
         "attention",
-        {Operand(kBF16, {2, 8, s, d}), Operand(kBF16, {2, 2, t, d}), Operand(kBF16, {2, 2, t, d}), {}, {}, {}, {}},
-        {Operand(kBF16, {2, 8, s, d})}, std::move(attrs)));
+        {Operand(kBF16, {b, 8, s, d}), Operand(kBF16, {b, 2, t, d}), Operand(kBF16, {b, 2, t, d}), {}, {}, {}, {}},
+        {Operand(kBF16, {b, 8, s, d})}, std::move(attrs)));
     return &queries.back();
   };
   attention(16384, 16384, 128, {});
@@ -310,6 +319,8 @@ std::vector<CudaQuery> TensorCores() {
   attention(1024, 1024, 256, {Int("window", 100), {"softcap", 30.0}});
   attention(1024, 1024, 128, {})->ins[3] = Operand(kBF16, {1, 8, 1024, 1024});
   attention(1024, 1024, 64, {Text("empty_rows", "either")})->ins[4] = Operand(DType::kBool, {2, 1024});
+  attention(128, 128, 64, {Text("empty_rows", "uniform")}, 64)->ins[4] = Operand(DType::kBool, {64, 128});
+  attention(80, -320, 64, {}, 128);
   attention(1, 4096, 128, {Text("empty_rows", "scores")})->ins[5] = Operand(kI64, {2});
   attention(4, 4096, 64, {})->ins[6] = Operand(kF32, {8});
   attention(128, 128, 64, {Text("empty_rows", "uniform")})->ins[4] = Operand(DType::kBool, {2, 128});

@@ -59,6 +59,7 @@ TEST(AttentionChoice, EveryCandidateFitsTheChipAndHasItsOwnName) {
       for (const AttentionHow& how : All(What(4, 16, 8, s, 4096, d))) {
         EXPECT_TRUE(names.insert(how.Name()).second) << how.Name();
         EXPECT_LE(how.SharedBytes(1024), Hopper().shared_per_block) << how.Name();
+        EXPECT_LE((how.SharedBytes(0) + 1024) * how.per_sm, Hopper().shared_per_sm) << how.Name();
         EXPECT_GE(how.dim, d);
         EXPECT_EQ(FromPlanNumbers<AttentionHow>(PlanNumbers(how)).Name(), how.Name());
         if (how.form == kDecode) {
@@ -92,8 +93,20 @@ TEST(AttentionChoice, SmallTilesForFewQueries) {
   AttentionWhat bert = What(1, 12, 12, 128, 128, 64);
   bert.causal = false;
   EXPECT_EQ(Best(bert).consumers, 1);
+  EXPECT_EQ(Best(bert).per_sm, 2);
   EXPECT_EQ(Best(bert).ctas, 2 * Hopper().sms);
   EXPECT_EQ(Best(What(16, 32, 8, 2048, 2048, 64)).consumers, 3);
+}
+
+// Many short sequences: three blocks an SM hide each other's starts and ends, in keys that fit the length.
+TEST(AttentionChoice, ThreeBlocksForManyShortSequences) {
+  AttentionWhat what = What(32, 12, 12, 128, 128, 64);
+  what.causal = false;
+  EXPECT_EQ(Best(what).per_sm, 3);
+  EXPECT_EQ(Best(what).keys, 64);
+  what.s = what.t = what.s_max = 197;
+  EXPECT_EQ(Best(what).per_sm, 3);
+  EXPECT_EQ(Best(what).keys, 80);  // 3 · 80, not 4 · 64
 }
 
 // What a row without keys gives is computed by the same tiles, but for keys that lie beyond its sequence.
@@ -197,7 +210,7 @@ TEST(AttentionCuda, GridsHoldForEverySizeBelowTheBound) {
       if (how.form == kAny) {
         EXPECT_EQ(blocks, (s + 15) / 16 * 16);
       } else {
-        EXPECT_LE(blocks, Hopper().sms * how.per_sm());
+        EXPECT_LE(blocks, Hopper().sms * how.per_sm);
         EXPECT_GE(blocks, 1);
       }
     }
