@@ -214,6 +214,30 @@ absl::StatusOr<int64_t> Timer::Elapsed() const {
   return static_cast<int64_t>(static_cast<double>(ms) * 1e6);
 }
 
+Event::~Event() {
+  if (event_ != nullptr && device_->MakeCurrent().ok()) {
+    device_->driver().cuEventDestroy_v2(event_);
+  }
+}
+
+absl::Status Event::Record(const Stream& stream) {
+  const Driver& cuda = device_->driver();
+  if (event_ == nullptr) {
+    RETURN_IF_ERROR(cuda.Check(cuda.cuEventCreate(&event_, kEventWithoutTime), "cuEventCreate"));
+  }
+  RETURN_IF_ERROR(cuda.Check(cuda.cuEventRecord(event_, stream.get()), "cuEventRecord"));
+  recorded_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Event::Wait() {
+  if (!recorded_) {
+    return absl::OkStatus();
+  }
+  recorded_ = false;
+  return device_->driver().Check(device_->driver().cuEventSynchronize(event_), "cuEventSynchronize");
+}
+
 absl::Status DeviceBlock::Reserve(int64_t bytes) {
   if (bytes <= bytes_) {
     return absl::OkStatus();

@@ -110,6 +110,24 @@ class Timer {
   std::array<CUevent, 2> events_{};
 };
 
+// A point of a stream that the host may wait for; made when it is first needed.
+class Event {
+ public:
+  explicit Event(const Device& device) : device_(&device) {}
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event();
+
+  absl::Status Record(const Stream& stream);
+  // Until the point last recorded, if any, and not waited for.
+  absl::Status Wait();
+
+ private:
+  const Device* device_;
+  CUevent event_ = nullptr;
+  bool recorded_ = false;
+};
+
 // Device memory that grows and is reused; its content is lost when it grows.
 class DeviceBlock {
  public:

@@ -13,11 +13,11 @@ namespace {
 
 using kernels::Tensor;
 
-// Writes value(i) as element i of type `dtype`; false for a type that no such input has.
+// Writes value(i) as element i of type `dtype`, from `begin` on; false for a type that no such input has.
 template <typename Value>
-bool Write(DType dtype, uint8_t* data, int64_t n, Value value) {
+bool Write(DType dtype, uint8_t* data, int64_t begin, int64_t n, Value value) {
   const auto as = [&]<typename T>(T) {
-    for (int64_t i = 0; i < n; ++i) {
+    for (int64_t i = begin; i < n; ++i) {
       reinterpret_cast<T*>(data)[i] = static_cast<T>(value(i));
     }
     return true;
@@ -33,7 +33,7 @@ bool Write(DType dtype, uint8_t* data, int64_t n, Value value) {
     case DType::kU8:
       return as(uint8_t{});
     case DType::kF16:
-      for (int64_t i = 0; i < n; ++i) {
+      for (int64_t i = begin; i < n; ++i) {
         reinterpret_cast<uint16_t*>(data)[i] = F32ToF16(static_cast<float>(value(i)));
       }
       return true;
@@ -122,9 +122,12 @@ absl::Status Decoder::Fill(size_t input, int64_t fed, int64_t past) {
   }
   SetDenseStrides(t);
   const int64_t n = t.elements();
+  // A mask is all ones: those of the step before stay.
+  const int64_t begin =
+      role == Role::kMask ? std::min(n, static_cast<int64_t>(bytes_[input].size()) * 8 / BitWidth(port.dtype)) : 0;
   bytes_[input].resize(static_cast<size_t>(ByteSize(port.dtype, n)));
   t.data = bytes_[input].data();
-  const bool written = Write(port.dtype, bytes_[input].data(), n, [&](int64_t i) -> int64_t {
+  const bool written = Write(port.dtype, bytes_[input].data(), begin, n, [&](int64_t i) -> int64_t {
     switch (role) {
       case Role::kTokens:
         return fed_tokens_[i];

@@ -63,9 +63,10 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
       held_(function.buffers.size()),
       foreign_(function.buffers.size(), 0),
       addresses_(function.buffers.size(), 0),
-      staged_(device_.model.device()),
+      pinned_(device_.model.device()),
       last_(device_.model.device()),
       block_(device_.model.device()),
+      sent_(device_.model.device()),
       graphs_(function.segments.size()) {
   for (size_t s = 0; s < function.stages.size(); ++s) {
     stages_.emplace_back(device_.model.device());
@@ -79,9 +80,18 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
     } else if (buffer.kind == BufferKind::kInput || buffer.kind == BufferKind::kOutput) {
       ports_.emplace(b, device_.model.device());
     }
+    if (buffer.kind == BufferKind::kInput) {
+      inputs_.push_back(b);
+    }
   }
+  // What is new of a mask may lie far behind its beginning: the others are neighbours of each other.
+  std::partition(inputs_.begin(), inputs_.end(), [&](uint32_t b) { return !IsMask(b); });
   NumberViews();
   FindMapStrides();
+}
+
+bool DeviceFrame::IsMask(uint32_t input) const {
+  return function_.inputs[function_.buffers[input].index].role == "mask";
 }
 
 DeviceFrame::~DeviceFrame() {
@@ -108,35 +118,59 @@ void DeviceFrame::Begin(std::span<const uint8_t> on_device) {
   }
 }
 
+absl::Status DeviceFrame::Reserve(cuda::DeviceBlock& block, int64_t bytes) {
+  device_.generation += bytes > block.bytes();
+  return block.Reserve(bytes);
+}
+
+// Bytes of a port at the plan's bound, so that its address stays.
+int64_t DeviceFrame::RoomOf(const PortDesc& port, const MemoryPlan& plan) const {
+  int64_t elements = 1;
+  for (uint32_t slot : port.sizes) {
+    elements *= std::max<int64_t>(0, plan.bound[slot]);
+  }
+  return ByteSize(port.dtype, elements);
+}
+
 absl::Status DeviceFrame::Place(size_t index, const MemoryPlan& plan) {
-  Stage& stage = stages_[index];
-  const auto reserve = [&](cuda::DeviceBlock& block, int64_t bytes) {
-    device_.generation += bytes > block.bytes();
-    return block.Reserve(bytes);
-  };
-  RETURN_IF_ERROR(reserve(stage.arena, plan.arena_bytes));
-  RETURN_IF_ERROR(reserve(stage.workspace, plan.device_workspace));
+  StageMemory& stage = stages_[index];
+  RETURN_IF_ERROR(Reserve(stage.arena, plan.arena_bytes));
+  RETURN_IF_ERROR(Reserve(stage.workspace, plan.device_workspace));
   stage.plan = &plan;
   const StageDesc& desc = function_.stages[index];
   for (size_t i = 0; i < desc.arena.size(); ++i) {
     addresses_[desc.arena[i]] = stage.arena.address() + static_cast<CUdeviceptr>(plan.offsets[i]);
   }
-  // Room for ports at the plan's bound, so that their addresses stay.
-  const auto place = [&](uint32_t b, const PortDesc& port) {
-    int64_t elements = 1;
-    for (uint32_t slot : port.sizes) {
-      elements *= std::max<int64_t>(0, plan.bound[slot]);
-    }
-    const absl::Status status = reserve(ports_.at(b), ByteSize(port.dtype, elements));
-    addresses_[b] = ports_.at(b).address();
-    return status;
-  };
   for (uint32_t b : desc.outputs) {
-    RETURN_IF_ERROR(place(b, function_.outputs[function_.buffers[b].index]));
+    RETURN_IF_ERROR(Reserve(ports_.at(b), RoomOf(function_.outputs[function_.buffers[b].index], plan)));
+    addresses_[b] = ports_.at(b).address();
   }
-  for (uint32_t b = 0; index == 0 && b < function_.buffers.size(); ++b) {
-    if (function_.buffers[b].kind == BufferKind::kInput) {
-      RETURN_IF_ERROR(place(b, function_.inputs[function_.buffers[b].index]));
+  return index == 0 ? PlaceInputs(plan) : absl::OkStatus();
+}
+
+absl::Status DeviceFrame::PlaceInputs(const MemoryPlan& plan) {
+  // A large one travels from where it lies: a copy of it on the host would take longer than it spares.
+  constexpr int64_t kLarge = 4 << 20;
+  step_.resize(engine_.sizes.slots().size() + derived_.size());
+  rooms_.assign(1, static_cast<int64_t>(step_.size() * sizeof(int64_t)));
+  for (uint32_t b : inputs_) {
+    const int64_t room = RoomOf(function_.inputs[function_.buffers[b].index], plan);
+    rooms_.push_back(room <= kLarge ? room : 0);
+    if (room > kLarge) {
+      RETURN_IF_ERROR(Reserve(ports_.at(b), room));
+      addresses_[b] = ports_.at(b).address();
+    }
+  }
+  if (staged_.Place(rooms_) || block_.bytes() < staged_.bytes()) {  // without memory after an error
+    RETURN_IF_ERROR(sent_.Wait());
+    RETURN_IF_ERROR(pinned_.Reserve(staged_.bytes()));
+    RETURN_IF_ERROR(block_.Reserve(staged_.bytes()));
+    staged_.SetMemory(pinned_.data());
+    ++device_.generation;
+  }
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (rooms_[i + 1] > 0) {
+      addresses_[inputs_[i]] = block_.address() + static_cast<CUdeviceptr>(staged_.offset(i + 1));
     }
   }
   return absl::OkStatus();
@@ -170,8 +204,20 @@ absl::Status DeviceFrame::ToDevice(uint32_t b) {
     return absl::OkStatus();
   }
   where.device = true;
+  const auto input = std::find(inputs_.begin(), inputs_.end(), b);
+  const size_t part = input == inputs_.end() ? 0 : static_cast<size_t>(input - inputs_.begin()) + 1;
+  const bool staged = part > 0 && rooms_[part] > 0;
   if (foreign_[b] != 0) {
+    if (staged) {
+      staged_.Forget(part);
+    }
     return device_.stream.CopyWithin(address, reinterpret_cast<CUdeviceptr>(roots_[b].data), BytesOf(b));
+  }
+  if (staged) {
+    if (!IsMask(b)) {
+      staged_.Forget(part);  // new in each run; a mask mostly grows
+    }
+    return Stage(part, roots_[b].data, BytesOf(b));
   }
   const BufferDesc& buffer = function_.buffers[b];
   const uint8_t* from = buffer.kind == BufferKind::kState ? engine_.states[buffer.index].data() : roots_[b].data;
@@ -202,6 +248,7 @@ absl::Status DeviceFrame::CopyTo(CUdeviceptr to, int32_t index, int64_t offset, 
   const BufferKind kind = function_.buffers[b].kind;
   if (kind != BufferKind::kWeight && kind != BufferKind::kConstant) {
     RETURN_IF_ERROR(ToDevice(b));
+    RETURN_IF_ERROR(Send());
     if (held(b).device) {
       ASSIGN_OR_RETURN(const CUdeviceptr from, Address(b));
       return device_.stream.CopyWithin(to, from + static_cast<CUdeviceptr>(offset), bytes);
@@ -256,18 +303,15 @@ void DeviceFrame::AfterHost(uint32_t i) {
   }
 }
 
-// Slots, then derived numbers; copied when they are not what the device has.
-absl::Status DeviceFrame::WriteStep() {
+absl::Status DeviceFrame::Stage(size_t part, const void* from, int64_t bytes) {
+  RETURN_IF_ERROR(sent_.Wait());  // the copies before have left the pinned memory
+  staged_.Set(part, from, bytes);
+  return absl::OkStatus();
+}
+
+// Slots, then derived numbers.
+absl::Status DeviceFrame::StageStep() {
   const std::vector<int64_t>& slots = engine_.sizes.slots();
-  const size_t count = slots.size() + derived_.size();
-  const int64_t bytes = static_cast<int64_t>(count * sizeof(int64_t));
-  const bool fresh = step_.size() != count;
-  if (fresh) {
-    step_.resize(count);
-    RETURN_IF_ERROR(staged_.Reserve(bytes));
-    RETURN_IF_ERROR(block_.Reserve(bytes));
-  }
-  bool changed = fresh || !std::equal(slots.begin(), slots.end(), step_.begin());
   std::copy(slots.begin(), slots.end(), step_.begin());
   for (size_t i = 0; i < derived_.size(); ++i) {
     const auto [view, dim] = derived_[i];
@@ -275,16 +319,18 @@ absl::Status DeviceFrame::WriteStep() {
     const int32_t b = function_.views[view].buffer;
     const BufferDesc& buffer = function_.buffers[b];
     const uint8_t* begin = buffer.kind == BufferKind::kState ? engine_.states[buffer.index].data() : roots_[b].data;
-    const int64_t number = dim >= 0 ? t.strides[dim] : static_cast<const uint8_t*>(t.data) - begin;
-    changed = changed || step_[slots.size() + i] != number;
-    step_[slots.size() + i] = number;
+    step_[slots.size() + i] = dim >= 0 ? t.strides[dim] : static_cast<const uint8_t*>(t.data) - begin;
   }
-  if (!changed) {
-    return absl::OkStatus();
+  return Stage(0, step_.data(), static_cast<int64_t>(step_.size() * sizeof(int64_t)));
+}
+
+absl::Status DeviceFrame::Send() {
+  const std::vector<Staged::Range>& changed = staged_.TakeChanged();
+  for (const auto& [begin, end] : changed) {
+    RETURN_IF_ERROR(
+        device_.stream.CopyIn(block_.address() + static_cast<CUdeviceptr>(begin), pinned_.data() + begin, end - begin));
   }
-  RETURN_IF_ERROR(device_.stream.Synchronize());  // the copy before this one has left the pinned memory
-  std::memcpy(staged_.data(), step_.data(), static_cast<size_t>(bytes));
-  return device_.stream.CopyIn(block_.address(), staged_.data(), bytes);
+  return changed.empty() ? absl::OkStatus() : sent_.Record(device_.stream);
 }
 
 absl::Status DeviceFrame::RunSegment(size_t index) {
@@ -292,13 +338,14 @@ absl::Status DeviceFrame::RunSegment(size_t index) {
   for (uint32_t b : segment.needs) {
     RETURN_IF_ERROR(ToDevice(b));
   }
-  RETURN_IF_ERROR(WriteStep());
+  RETURN_IF_ERROR(StageStep());
+  RETURN_IF_ERROR(Send());
   engine_.counters.launches += segment.end - segment.begin;
   if (device_.launch_by_launch || engine_.observer != nullptr) {
     RETURN_IF_ERROR(LaunchEach(segment));
   } else {
     std::vector<uint64_t> key = {device_.generation};
-    for (const Stage& stage : stages_) {
+    for (const StageMemory& stage : stages_) {
       key.push_back(stage.plan == nullptr ? 0 : stage.plan->serial);
     }
     for (const auto& [view, dim] : map_strides_[index]) {

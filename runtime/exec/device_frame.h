@@ -3,8 +3,9 @@
 // Every buffer exists twice, here and there, and is copied when the other side needs what one side wrote last.  Host
 // instructions are the exception; a program without any copies its inputs, runs one graph and copies its outputs.
 //
-// Parameters of a graph never change: addresses and constants are in it, all other numbers in the step block, one copy
-// a run: every slot of the program, then what follows from slots and caches (offsets in bytes, strides).
+// Parameters of a graph never change: addresses and constants are in it, all other numbers in the step block: every
+// slot of the program, then what follows from slots and caches (offsets in bytes, strides).  It travels with the
+// inputs.
 #ifndef SLUICE_RUNTIME_EXEC_DEVICE_FRAME_H_
 #define SLUICE_RUNTIME_EXEC_DEVICE_FRAME_H_
 
@@ -20,6 +21,7 @@
 #include "runtime/exec/device_model.h"
 #include "runtime/exec/memory_plan.h"
 #include "runtime/exec/program.h"
+#include "runtime/exec/staged.h"
 #include "runtime/exec/state.h"
 
 namespace sluice::exec {
@@ -86,8 +88,8 @@ class DeviceFrame {
     uint32_t view;
     int dim;  // -1: the offset in bytes
   };
-  struct Stage {
-    explicit Stage(const cuda::Device& device) : arena(device), workspace(device) {}
+  struct StageMemory {
+    explicit StageMemory(const cuda::Device& device) : arena(device), workspace(device) {}
     cuda::DeviceBlock arena, workspace;
     const MemoryPlan* plan = nullptr;
   };
@@ -108,7 +110,15 @@ class DeviceFrame {
   absl::Status ToDevice(uint32_t buffer);
   absl::StatusOr<cuda::CUdeviceptr> Address(uint32_t buffer);
   int64_t BytesOf(uint32_t buffer) const;
-  absl::Status WriteStep();
+  bool IsMask(uint32_t input) const;
+  absl::Status Reserve(cuda::DeviceBlock& block, int64_t bytes);
+  int64_t RoomOf(const PortDesc& port, const MemoryPlan& plan) const;
+  // Makes room for the plan's inputs.
+  absl::Status PlaceInputs(const MemoryPlan& plan);
+  // Puts bytes among those that the next Send copies.
+  absl::Status Stage(size_t part, const void* from, int64_t bytes);
+  absl::Status StageStep();
+  absl::Status Send();
 
   //--- device_graph.cpp
   void NumberViews();
@@ -135,8 +145,8 @@ class DeviceFrame {
   std::vector<Held> held_;                       // one a buffer; a state's is the engine's
   std::vector<uint8_t> foreign_;                 // one a buffer: the caller's, on the device
   std::vector<cuda::CUdeviceptr> addresses_;     // one a buffer
-  std::map<uint32_t, cuda::DeviceBlock> ports_;  // of inputs and outputs
-  std::vector<Stage> stages_;
+  std::map<uint32_t, cuda::DeviceBlock> ports_;  // of outputs and of large inputs
+  std::vector<StageMemory> stages_;
   std::vector<Derived> derived_;
   std::map<std::vector<uint32_t>, int64_t> dense_strides_;  // sizes whose product it is → number
   std::vector<int64_t> offsets_;                            // one a view: number
@@ -144,9 +154,13 @@ class DeviceFrame {
   // Of each segment: strides of tensor maps that are no constants (a cache's, or behind a size that varies).  A map
   // holds them, so a graph is for one value of each.
   std::vector<std::vector<Derived>> map_strides_;
-  std::vector<int64_t> step_;  // what the device has
-  cuda::PinnedBlock staged_, last_;
-  cuda::DeviceBlock block_;
+  std::vector<uint32_t> inputs_;  // buffers: part i + 1 of what is staged, part 0 is the step block
+  std::vector<int64_t> rooms_;    // of the parts
+  std::vector<int64_t> step_;
+  Staged staged_;
+  cuda::PinnedBlock pinned_, last_;
+  cuda::DeviceBlock block_;               // twin of pinned_
+  cuda::Event sent_;                      // the copies from pinned_
   std::vector<std::list<Graph>> graphs_;  // one a segment, latest first
 };
 
