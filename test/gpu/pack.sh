@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Compiles every model with data sets for a GPU, on a machine without one, into a folder that test/gpu/run.sh runs.
 #   test/gpu/pack.sh build/bin ../shared/models OUT [REGEX]
-# A model of `converted` comes in f16 and bf16, too.  Fails where a kernel has no CUDA form, but for those whose result has
-# the size that its data decide.
+# A model of `converted` comes in f16 and bf16, too.  Beside a model in one of these types lies, for each data set, how far its
+# outputs may be off: what the reference is off when it rounds to them.  Fails where a kernel has no CUDA form, but for
+# those whose result has the size that its data decide.
 set -euo pipefail
 bin=$1 models=$2 out=$3 only=${4:-.}
 converted=(bert-tiny-optimum gemma2-tiny-dynamo gpt2-tiny-dynamo llama-tiny-optimum phi3-tiny-optimum qwen2-tiny-optimum
@@ -32,6 +33,15 @@ compile() {  # DIR NAME [FLAG…]
   [[ -z $cpu ]] || fail "$name" "on the CPU: $(tr '\n' ';' <<< "$cpu")"
 }
 
+tolerances() {  # DIR NAME [FLAG…]: DIR's data sets, for the artifact NAME
+  local model=$1/model.onnx set name=$2 error
+  [[ -d $out/$name ]] || return 0
+  for set in "$1"/test_data_set_*; do
+    error=$("$bin/sluice-diff" -q "$model" --test-data "$set" --tolerances "$out/$name/$(basename "$set").tolerances" \
+      "${@:3}" 2>&1) || fail "$name" "$(head -1 <<< "$error")"
+  done
+}
+
 mkdir -p "$out/bin"
 for program in sluice-run device_memory; do
   strip -o "$out/bin/$program" "$bin/$program"
@@ -43,9 +53,12 @@ for dir in "$models"/*/; do
   mapfile -t flags < <(flags_of "$name")
   compile "$dir" "$name" "${flags[@]}"
   [[ -d $out/$name ]] && cp -r "$dir"/test_data_set_* "$out/$name/"
+  [[ $name != *fp16* ]] || tolerances "$dir" "$name"
   if [[ " ${converted[*]} " == *" $name "* ]]; then
-    compile "$dir" "$name@f16" --dtype f16
-    compile "$dir" "$name@bf16" --dtype bf16
+    for dtype in f16 bf16; do
+      compile "$dir" "$name@$dtype" --dtype $dtype
+      tolerances "$dir" "$name@$dtype" --dtype $dtype
+    done
   fi
 done
 echo "$(find "$out" -name model.sluice | wc -l) artifacts, $failed failed"

@@ -23,11 +23,9 @@ try() {  # WHAT COMMAND…: prints `ok WHAT`, or `FAIL WHAT` and what was said
 }
 
 check() {  # ARTIFACT
-  local artifact=$1 name tolerance=1e-3 sets set arguments=()
+  local artifact=$1 name tolerance=1e-3 sets set held
   name=$(dirname "$artifact")
   case $name in
-    *@bf16) tolerance=8e-2 ;; # eight times f16's: it has three bits less
-    *fp16* | *@f16) tolerance=1e-2 ;;
     *int4* | *int8* | *qoperator*) tolerance=2e-2 ;;
   esac
   sets=("${name%@*}"/test_data_set_*)
@@ -40,10 +38,13 @@ check() {  # ARTIFACT
   fi
   [[ $MODE == results ]] || sets=("${sets[0]}")
   for set in "${sets[@]}"; do
-    arguments+=(--test-data "$set")
     [[ $MODE != results ]] || try "$name, $(basename "$set") in device memory" bin/device_memory "$artifact" "$set"
+    held=(--rtol $tolerance --atol $tolerance)
+    case $name in
+      *fp16* | *@*) held=(--tolerances "$name/$(basename "$set").tolerances") ;;
+    esac
+    try "$name, $(basename "$set")" bin/sluice-run "$artifact" --device cuda:0 --test-data "$set" "${held[@]}"
   done
-  try "$name" bin/sluice-run "$artifact" --device cuda:0 "${arguments[@]}" --rtol $tolerance --atol $tolerance
 }
 
 export -f try check

@@ -186,6 +186,108 @@ TEST_F(Diffs, TheToolMarksTheFirstAndExitsWith3) {
   EXPECT_EQ(Run("sluice-diff", "nothing.onnx").code, 1);
 }
 
+// y = x · w in bf16, which has 8 digits: x = 1 + 2^-9 is rounded to 1, the rest is exact.
+class Tolerances : public test::ToolFixture {
+ protected:
+  Tolerances() {
+    WriteModel("model.onnx", 1);
+    WriteSet(1 + 0x1p-9F);
+    options_.model = Path("model.onnx");
+    options_.dtype = "bf16";
+    options_.test_data = Path("set");
+  }
+  void WriteModel(const std::string& name, float weight) {
+    onnx::ModelProto model = test::OnnxModel("g (float[n, 8] x) => (float[n, 8] y) { y = MatMul(x, w) }");
+    std::vector<float> values(64);
+    for (int i = 0; i < 8; ++i) {
+      values[i * 9] = weight;
+    }
+    test::AddWeight(model, "w", {8, 8}, values);
+    WriteText(name, model.SerializeAsString());
+  }
+  void WriteSet(float expected) {
+    std::filesystem::create_directories(dir_ / "set");
+    for (const auto& [file, name, value] :
+         {std::tuple{"set/input_0.pb", "x", 1 + 0x1p-9F}, {"set/output_0.pb", "y", expected}}) {
+      onnx::ModelProto holder;
+      test::AddWeight(holder, name, {1, 8}, std::vector<float>(8, value));
+      WriteText(file, holder.graph().initializer(0).SerializeAsString());
+    }
+  }
+  DiffOptions options_;
+};
+
+TEST_F(Tolerances, AreTwiceTheErrorOfTheReferenceThatRounds) {
+  const absl::StatusOr<tools::OutputTolerances> tolerances = MeasureRounding(options_);
+  ASSERT_TRUE(tolerances.ok()) << tolerances.status();
+  EXPECT_THAT(*tolerances, testing::ElementsAre(testing::Pair("y", testing::DoubleEq(2 * 0x1p-9))));
+}
+
+TEST_F(Tolerances, HaveWhatTheTestDataThemselvesAreOff) {
+  WriteSet(1 + 0x1p-9F + 0x1p-15F);
+  const absl::StatusOr<tools::OutputTolerances> tolerances = MeasureRounding(options_);
+  ASSERT_TRUE(tolerances.ok()) << tolerances.status();
+  EXPECT_DOUBLE_EQ(tolerances->at("y"), 2 * 0x1p-9 + 0x1p-15);
+}
+
+TEST_F(Tolerances, AreNoneOfTestDataThatTheReferenceContradicts) {
+  WriteSet(1.01F);
+  EXPECT_THAT(MeasureRounding(options_).status().message(), HasSubstr("output 'y' is not what the reference gives"));
+}
+
+TEST_F(Tolerances, PassARightArtifactAndNoWrongOne) {
+  ASSERT_EQ(Run("sluice-diff", "model.onnx --dtype bf16 --test-data set --tolerances bounds").code, 0);
+  WriteModel("wrong.onnx", 1.0078125F);  // one unit in the last place of bf16, 2^-7
+  for (const auto& [name, code] : {std::pair{"model", 0}, {"wrong", 3}}) {
+    ASSERT_EQ(Run("sluice-compile", std::string(name) + ".onnx --dtype bf16 -q -o m.sluice").code, 0);
+    EXPECT_EQ(Run("sluice-run", "m.sluice --test-data set --tolerances bounds").code, code);
+  }
+  WriteText("bounds", "0.5 z\n");
+  EXPECT_THAT(Run("sluice-run", "m.sluice --test-data set --tolerances bounds").out,
+              HasSubstr("bounds: has no line for output 'y'"));
+  WriteText("bounds", "y 0.5\n");
+  EXPECT_THAT(Run("sluice-run", "m.sluice --test-data set --tolerances bounds").out,
+              HasSubstr("bounds: 'y 0.5': is not a tolerance and the name of an output"));
+  EXPECT_EQ(Run("sluice-run", "m.sluice --test-data set --tolerances bounds --rtol 1").code, 2);
+  EXPECT_EQ(Run("sluice-diff", "model.onnx --tolerances bounds").code, 2);
+}
+
+// Real models whose logits are tens and whose errors are tenths: the CPU's results hold, and none of a model with a
+// quarter of one weight left out do.
+class RealTolerances : public test::ToolFixture,
+                       public testing::WithParamInterface<std::pair<const char*, const char*>> {};
+
+TEST_P(RealTolerances, PassTheModelAndNoWrongOne) {
+  const auto& [name, dtype] = GetParam();
+  const std::filesystem::path folder = test::SharedModel(name);
+  ASSERT_TRUE(test::IsThere(folder));
+  onnx::ModelProto model;
+  std::ifstream file(folder / "model.onnx", std::ios::binary);
+  ASSERT_TRUE(model.ParseFromIstream(&file));
+  WriteText("right.onnx", model.SerializeAsString());
+  for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
+    std::string& bytes = *tensor.mutable_raw_data();
+    if (tensor.data_type() == onnx::TensorProto::FLOAT && tensor.dims_size() == 2 && tensor.dims(0) == tensor.dims(1)) {
+      std::fill(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(bytes.size() / 4), '\0');
+      break;
+    }
+  }
+  WriteText("wrong.onnx", model.SerializeAsString());
+  const std::string set = " --test-data '" + (folder / "test_data_set_0").string() + "' --tolerances bounds";
+  const std::string type = std::string(" -q --dtype ") + dtype;
+  test::Outcome run = Run("sluice-diff", "right.onnx" + type + set);
+  ASSERT_EQ(run.code, 0) << run.out;
+  for (const auto& [file, code] : {std::pair{"right", 0}, {"wrong", 3}}) {
+    ASSERT_EQ(Run("sluice-compile", std::string(file) + ".onnx -o m.sluice" + type).code, 0);
+    run = Run("sluice-run", "m.sluice" + set);
+    EXPECT_EQ(run.code, code) << run.out;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shared, RealTolerances,
+                         testing::Values(std::pair{"gpt2-tiny-dynamo", "bf16"}, std::pair{"qwen2-tiny-optimum", "f16"}),
+                         [](const auto& info) { return test::ModelTestName(info.param.first); });
+
 // Real models: a decoder with its cache, a quantized one, sub-programs, convolutions.
 class RealModels : public testing::TestWithParam<const char*> {};
 

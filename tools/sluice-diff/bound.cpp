@@ -67,6 +67,12 @@ Deviation MeasureFloats(const RefTensor& got, const RefTensor& want, double rtol
   return d;
 }
 
+// Whole models of floats are held to what their data sets are, 1e-4, which logits of tens take at their own scale.
+double FloatOutputBound(const RefTensor& want) { return 1e-4 * std::max(1.0, Largest(want.f)); }
+
+// Of floats; infinite where one is no number and the other is one.
+double LargestDifference(const RefTensor& a, const RefTensor& b) { return MeasureFloats(a, b, 0, 0).max_abs; }
+
 Deviation MeasureIntegers(const RefTensor& got, const RefTensor& want, double slack) {
   Deviation d;
   for (size_t n = 0; n < want.i.size(); ++n) {
@@ -107,10 +113,14 @@ Deviation Measure(const RefTensor& got, const RefTensor& want, const GivenBound&
 
 Deviation MeasureOutput(const RefTensor& got, const RefTensor& want, Precision precision, const GivenBound& given) {
   const double rtol = precision == Precision::kFloat ? 1e-3 : precision == Precision::kHalf ? 1e-2 : 5e-2;
-  // Whole models of floats are held to what their data sets are, 1e-4, which logits of tens take at their own scale.
-  const double scale = Largest(want.f);
-  const double atol = precision == Precision::kFloat ? 1e-4 * std::max(1.0, scale) : rtol * scale;
+  const double atol = precision == Precision::kFloat ? FloatOutputBound(want) : rtol * Largest(want.f);
   return Compare(got, want, given.rtol.value_or(rtol), given.atol.value_or(atol));
+}
+
+double RoundingTolerance(const RefTensor& rounded, const RefTensor& exact, const RefTensor& expected) {
+  constexpr double kDraws = 2;
+  return std::max(kDraws * LargestDifference(rounded, exact), FloatOutputBound(exact)) +
+         LargestDifference(expected, exact);
 }
 
 }  // namespace sluice::diff

@@ -40,6 +40,13 @@ enum class Precision {
 };
 Deviation MeasureOutput(const RefTensor& got, const RefTensor& want, Precision precision, const GivenBound& given);
 
+// How far an output that was computed in narrow types may be from `expected`, which was not computed here:
+//   2 × the largest |rounded − exact|, or what an output of f32 may be off where that is more, + |expected − exact|
+// `exact` is the reference's in f64, `rounded` the reference's with each value rounded to the type that it is stored
+// in. A target that stores the same values but sums in another order rounds some of them to the other side: its error
+// is another draw of the same noise, and the largest of many draws varies by tens of percent.
+double RoundingTolerance(const RefTensor& rounded, const RefTensor& exact, const RefTensor& expected);
+
 }  // namespace sluice::diff
 
 #endif  // SLUICE_TOOLS_SLUICE_DIFF_BOUND_H_

@@ -1,6 +1,7 @@
 #include "tools/sluice-diff/diff.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "compiler/codegen/Artifact.h"
@@ -29,6 +30,15 @@ using kernels::Tensor;
 namespace reference = mlir::sluice::reference;
 
 mlir::func::FuncOp MainOf(mlir::ModuleOp module) { return module.lookupSymbol<mlir::func::FuncOp>("main"); }
+
+// The inputs in the types that @main has for them: --dtype changes those of caches.
+std::vector<RefTensor> InputsOf(mlir::ModuleOp module, std::vector<RefTensor> inputs) {
+  for (auto [input, argument] : llvm::zip_equal(inputs, MainOf(module).getArguments())) {
+    input.element = mlir::getElementTypeOrSelf(argument.getType());
+    reference::roundToType(input);
+  }
+  return inputs;
+}
 
 std::string NameOf(mlir::Attribute attr) { return mlir::cast<mlir::StringAttr>(attr).getValue().str(); }
 
@@ -62,6 +72,7 @@ class Differ {
   }
 
   absl::StatusOr<DiffReport> Run();
+  absl::StatusOr<tools::OutputTolerances> MeasureRounding();
 
  private:
   absl::Status Import();
@@ -74,9 +85,10 @@ class Differ {
   absl::Status RunPlain();
   absl::Status RunChecked();
   absl::Status EvaluateInto(Trace& trace, mlir::ModuleOp module, const std::vector<std::string>& places,
-                            const std::set<int>& wanted);
+                            const std::set<int>& wanted, Values values);
   absl::Status CheckPhases();
   absl::Status FindRaised();
+  const RefTensor* Expected(const std::string& output) const;
   void CheckTestData();
 
   const DiffOptions& options_;
@@ -152,7 +164,9 @@ absl::Status Differ::TakeTestData() {
       return absl::InvalidArgumentError(options_.test_data + ": has no input '" + name + "'");
     }
     inputs_.push_back(std::move(it->tensor));
-    port_bytes_.push_back(reference::toBytes(inputs_.back()));
+  }
+  for (const RefTensor& input : InputsOf(*raised_, inputs_)) {
+    port_bytes_.push_back(reference::toBytes(input));
   }
   expected_ = std::move(set.outputs);
   return absl::OkStatus();
@@ -253,8 +267,8 @@ absl::Status Differ::RunChecked() {
 }
 
 absl::Status Differ::EvaluateInto(Trace& trace, mlir::ModuleOp module, const std::vector<std::string>& places,
-                                  const std::set<int>& wanted) {
-  absl::StatusOr<Trace> made = Evaluate(module, directory_, inputs_, wanted);
+                                  const std::set<int>& wanted, Values values) {
+  absl::StatusOr<Trace> made = Evaluate(module, directory_, InputsOf(module, inputs_), wanted, values);
   if (!made.ok()) {
     return WithPlaces(made.status(), places);
   }
@@ -298,8 +312,8 @@ absl::Status Differ::FindRaised() {
     }
   });
   Trace old_trace, new_trace;
-  RETURN_IF_ERROR(EvaluateInto(old_trace, *imported_, imported_places_, old_numbers));
-  RETURN_IF_ERROR(EvaluateInto(new_trace, *raised_, places_, new_numbers));
+  RETURN_IF_ERROR(EvaluateInto(old_trace, *imported_, imported_places_, old_numbers, Values::kRounded));
+  RETURN_IF_ERROR(EvaluateInto(new_trace, *raised_, places_, new_numbers, Values::kRounded));
   std::vector<std::pair<int, Row>> rows;
   for (const auto& [now, then] : kept) {
     const Trace::OpValues& a = new_trace.ops[now];
@@ -327,17 +341,50 @@ absl::Status Differ::FindRaised() {
   return absl::OkStatus();
 }
 
+// The test data's output of that name; null when they have none.
+const RefTensor* Differ::Expected(const std::string& output) const {
+  const auto it =
+      std::find_if(expected_.begin(), expected_.end(), [&](const auto& tensor) { return tensor.name == output; });
+  return it == expected_.end() ? nullptr : &it->tensor;
+}
+
 void Differ::CheckTestData() {
   mlir::func::FuncOp main = MainOf(*imported_);
   for (unsigned n = 0; n < main.getNumResults(); ++n) {
     const std::string name = NameOf(main.getResultAttr(n, mlir::nn::kNameAttr));
-    const auto it =
-        std::find_if(expected_.begin(), expected_.end(), [&](const auto& tensor) { return tensor.name == name; });
-    if (it != expected_.end()) {
+    if (const RefTensor* expected = Expected(name)) {
       report_.outputs.push_back(
-          {name, kTestData, MeasureOutput(imported_trace_.outputs[n], it->tensor, precision_, options_.bound)});
+          {name, kTestData, MeasureOutput(imported_trace_.outputs[n], *expected, precision_, options_.bound)});
     }
   }
+}
+
+absl::StatusOr<tools::OutputTolerances> Differ::MeasureRounding() {
+  RETURN_IF_ERROR(Import());
+  RETURN_IF_ERROR(TakeTestData());
+  options_.on_phase("reference");
+  RETURN_IF_ERROR(EvaluateInto(imported_trace_, *imported_, imported_places_, {}, Values::kExact));
+  RETURN_IF_ERROR(EvaluateInto(trace_, *raised_, places_, {}, Values::kRounded));
+  tools::OutputTolerances tolerances;
+  mlir::func::FuncOp main = MainOf(*imported_);
+  for (unsigned n = 0; n < main.getNumResults(); ++n) {
+    const std::string name = NameOf(main.getResultAttr(n, mlir::nn::kNameAttr));
+    const RefTensor* expected = Expected(name);
+    if (expected == nullptr) {
+      continue;
+    }
+    const RefTensor& exact = imported_trace_.outputs[n];
+    if (!MeasureOutput(exact, *expected, PrecisionOf(*imported_), options_.bound).ok()) {
+      return absl::InvalidArgumentError(options_.test_data + ": output '" + name + "' is not what the reference gives");
+    }
+    const double tolerance = RoundingTolerance(trace_.outputs[n], exact, *expected);
+    if (!std::isfinite(tolerance)) {
+      return absl::InvalidArgumentError("output '" + name +
+                                        "': overflows its type (keep the model's own with --dtype f32)");
+    }
+    tolerances[name] = tolerance;
+  }
+  return tolerances;
 }
 
 absl::StatusOr<DiffReport> Differ::Run() {
@@ -353,8 +400,8 @@ absl::StatusOr<DiffReport> Differ::Run() {
     }
   }
   options_.on_phase("reference");
-  RETURN_IF_ERROR(EvaluateInto(imported_trace_, *imported_, imported_places_, {}));
-  RETURN_IF_ERROR(EvaluateInto(trace_, *raised_, places_, wanted));
+  RETURN_IF_ERROR(EvaluateInto(imported_trace_, *imported_, imported_places_, {}, Values::kRounded));
+  RETURN_IF_ERROR(EvaluateInto(trace_, *raised_, places_, wanted, Values::kRounded));
   RETURN_IF_ERROR(CheckPhases());
   RETURN_IF_ERROR(WithPlaces(RunPlain(), places_));
   if (target_.gpu == nullptr) {  // a device's memory is not for the checker to read
@@ -362,6 +409,14 @@ absl::StatusOr<DiffReport> Differ::Run() {
   }
   CheckTestData();
   return std::move(report_);
+}
+
+absl::StatusOr<const kernels::Target*> TargetOf(const DiffOptions& options) {
+  const kernels::Target* target = kernels::FindTarget(options.target);
+  if (target == nullptr) {
+    return compiler::UsageError("--target: " + options.target + ": no such target");
+  }
+  return target;
 }
 
 }  // namespace
@@ -372,11 +427,13 @@ bool DiffReport::ok() const {
 }
 
 absl::StatusOr<DiffReport> Diff(const DiffOptions& options) {
-  const kernels::Target* target = kernels::FindTarget(options.target);
-  if (target == nullptr) {
-    return compiler::UsageError("--target: " + options.target + ": no such target");
-  }
+  ASSIGN_OR_RETURN(const kernels::Target* target, TargetOf(options));
   return Differ(options, *target).Run();
+}
+
+absl::StatusOr<tools::OutputTolerances> MeasureRounding(const DiffOptions& options) {
+  ASSIGN_OR_RETURN(const kernels::Target* target, TargetOf(options));
+  return Differ(options, *target).MeasureRounding();
 }
 
 }  // namespace sluice::diff

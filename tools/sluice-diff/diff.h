@@ -19,6 +19,7 @@
 #include "runtime/base/dtype.h"
 #include "runtime/exec/program.h"
 #include "tools/common/made_inputs.h"
+#include "tools/common/tolerances.h"
 #include "tools/sluice-diff/bound.h"
 
 namespace sluice::diff {
@@ -67,6 +68,10 @@ struct DiffReport {
 
 // A fault of the options satisfies compiler::IsUsageError.
 absl::StatusOr<DiffReport> Diff(const DiffOptions& options);
+
+// How far each output may be from the test data's because values are stored in `dtype`, or in the model's own types
+// (RoundingTolerance of bound.h).  Nothing runs but the reference; test data that it does not agree with are an error.
+absl::StatusOr<tools::OutputTolerances> MeasureRounding(const DiffOptions& options);
 
 }  // namespace sluice::diff
 

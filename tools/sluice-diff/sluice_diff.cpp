@@ -111,54 +111,82 @@ ExitCode Finish(const diff::DiffOptions& options, bool as_json, const DiffReport
   return kExitDifferent;
 }
 
-int Main(int argc, char** argv) {
-  PrepareTool(kTool);
+struct Arguments {
   diff::DiffOptions options;
-  std::string dims;
+  std::string dims, tolerances;
   int64_t threads = 0, seed = 1;
   double rtol = 0, atol = 0;
   bool json = false, quiet = false;
-  Flags flags(kTool, "MODEL.onnx [flags]", "sluice-diff model.onnx --test-data test_data_set_0");
-  flags.Positional(&options.model, "MODEL.onnx", "the model");
-  flags.String(&options.target, 0, "target", "T", "the target that is held against the reference");
-  flags.String(&options.dtype, 0, "dtype", "T", "f16, bf16, tf32 or f32, as sluice-compile takes it");
-  flags.String(&options.test_data, 0, "test-data", "DIR",
+};
+
+void Declare(Flags& flags, Arguments& a) {
+  flags.Positional(&a.options.model, "MODEL.onnx", "the model");
+  flags.String(&a.options.target, 0, "target", "T", "the target that is held against the reference");
+  flags.String(&a.options.dtype, 0, "dtype", "T", "f16, bf16, tf32 or f32, as sluice-compile takes it");
+  flags.String(&a.options.test_data, 0, "test-data", "DIR",
                "inputs (input_K.pb) and expected outputs; otherwise random inputs");
-  flags.String(&dims, 0, "dims", "batch=2,seq=7", "sizes of random inputs (others: 3)");
-  flags.Int(&seed, 0, "seed", "N", "of random inputs");
-  flags.Double(&rtol, 0, "rtol", "X", "bound of floats: atol + rtol * |reference|; default: by element type");
-  flags.Double(&atol, 0, "atol", "X", "see --rtol");
-  flags.Int(&threads, 0, "threads", "N", "threads; 0: as many as the process may use");
-  flags.Switch(&json, 0, "json", "print one JSON object");
-  flags.Switch(&quiet, 'q', "quiet", "no progress");
+  flags.String(&a.dims, 0, "dims", "batch=2,seq=7", "sizes of random inputs (others: 3)");
+  flags.Int(&a.seed, 0, "seed", "N", "of random inputs");
+  flags.Double(&a.rtol, 0, "rtol", "X", "bound of floats: atol + rtol * |reference|; default: by element type");
+  flags.Double(&a.atol, 0, "atol", "X", "see --rtol");
+  flags.String(&a.tolerances, 0, "tolerances", "FILE",
+               "compare nothing; write how far the outputs of --test-data may be off because values are rounded to the "
+               "types they are stored in, for sluice-run --tolerances");
+  flags.Int(&a.threads, 0, "threads", "N", "threads; 0: as many as the process may use");
+  flags.Switch(&a.json, 0, "json", "print one JSON object");
+  flags.Switch(&a.quiet, 'q', "quiet", "no progress");
+}
+
+// What the flags say together; an error is a wrong usage.
+absl::Status Check(const Flags& flags, Arguments& a) {
+  if (a.rtol < 0 || a.atol < 0 || a.threads < 0 || a.threads > 4096) {
+    return absl::InvalidArgumentError("--rtol, --atol, --threads: out of range");
+  }
+  if (!a.tolerances.empty() && a.options.test_data.empty()) {
+    return absl::InvalidArgumentError("--tolerances: are of test data (give --test-data, too)");
+  }
+  if (!a.dims.empty()) {
+    ASSIGN_OR_RETURN(a.options.dims, ParseDims(a.dims));
+  }
+  a.options.seed = static_cast<uint32_t>(a.seed);
+  a.options.threads = static_cast<int>(a.threads);
+  a.options.bound.rtol = flags.Given("rtol") ? std::optional<double>(a.rtol) : std::nullopt;
+  a.options.bound.atol = flags.Given("atol") ? std::optional<double>(a.atol) : std::nullopt;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ExitCode> Run(Arguments& a) {
+  if (!a.tolerances.empty()) {
+    ASSIGN_OR_RETURN(const OutputTolerances tolerances, diff::MeasureRounding(a.options));
+    RETURN_IF_ERROR(WriteTolerances(a.tolerances, tolerances));
+    return kExitOk;
+  }
+  absl::StatusOr<DiffReport> report;
+  {
+    Progress progress(kTool, a.quiet || a.json);
+    a.options.on_phase = [&](const std::string& phase) { progress.Phase(phase); };
+    report = diff::Diff(a.options);
+  }
+  RETURN_IF_ERROR(report.status());
+  return Finish(a.options, a.json, *report);
+}
+
+int Main(int argc, char** argv) {
+  PrepareTool(kTool);
+  Arguments arguments;
+  Flags flags(kTool, "MODEL.onnx [flags]", "sluice-diff model.onnx --test-data test_data_set_0");
+  Declare(flags, arguments);
   if (const std::optional<int> code = flags.Parse(argc, argv)) {
     return *code;
   }
-  if (rtol < 0 || atol < 0 || threads < 0 || threads > 4096) {
-    return UsageError(kTool, "--rtol, --atol, --threads: out of range");
+  if (const absl::Status status = Check(flags, arguments); !status.ok()) {
+    return UsageError(kTool, std::string(status.message()));
   }
-  if (!dims.empty()) {
-    const absl::StatusOr<Dims> parsed = ParseDims(dims);
-    if (!parsed.ok()) {
-      return UsageError(kTool, std::string(parsed.status().message()));
-    }
-    options.dims = *parsed;
+  const absl::StatusOr<ExitCode> code = Run(arguments);
+  if (compiler::IsUsageError(code.status())) {
+    return UsageError(kTool, std::string(code.status().message()));
   }
-  options.seed = static_cast<uint32_t>(seed);
-  options.threads = static_cast<int>(threads);
-  options.bound.rtol = flags.Given("rtol") ? std::optional<double>(rtol) : std::nullopt;
-  options.bound.atol = flags.Given("atol") ? std::optional<double>(atol) : std::nullopt;
-  absl::StatusOr<DiffReport> report;
-  {
-    Progress progress(kTool, quiet || json);
-    options.on_phase = [&](const std::string& phase) { progress.Phase(phase); };
-    report = diff::Diff(options);
-  }
-  if (!report.ok()) {
-    return compiler::IsUsageError(report.status()) ? UsageError(kTool, std::string(report.status().message()))
-                                                   : Fail(kTool, report.status());
-  }
-  return FinishOutput(kTool, Finish(options, json, *report));
+  return FinishOutput(kTool, code.ok() ? *code : Fail(kTool, code.status()));
 }
 
 }  // namespace

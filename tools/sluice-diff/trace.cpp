@@ -96,7 +96,7 @@ std::vector<std::string> OnnxNodes(const std::vector<std::string>& nodes) {
 }
 
 absl::StatusOr<Trace> Evaluate(mlir::ModuleOp module, const std::string& model_directory,
-                               const std::vector<RefTensor>& inputs, const std::set<int>& wanted) {
+                               const std::vector<RefTensor>& inputs, const std::set<int>& wanted, Values values) {
   Trace trace;
   int order = 0;
   const auto keep = [&](mlir::Operation* op, mlir::ArrayRef<const RefTensor*> results) {
@@ -108,15 +108,15 @@ absl::StatusOr<Trace> Evaluate(mlir::ModuleOp module, const std::string& model_d
     if (first) {
       it->second.order = order++;
     }
-    std::vector<RefTensor>& values = it->second.times.emplace_back();
+    std::vector<RefTensor>& kept = it->second.times.emplace_back();
     for (const auto& [value, result] : llvm::zip(op->getResults(), results)) {
-      values.push_back(result == nullptr ? RefTensor() : *result);
-      values.back().element = mlir::getElementTypeOrSelf(value.getType());
+      kept.push_back(result == nullptr ? RefTensor() : *result);
+      kept.back().element = mlir::getElementTypeOrSelf(value.getType());
     }
   };
   compiler::ErrorCollector errors(module.getContext());
-  mlir::sluice::reference::Evaluator evaluator(module,
-                                               {.roundToType = true, .modelDir = model_directory, .onOp = keep});
+  mlir::sluice::reference::Evaluator evaluator(
+      module, {.roundToType = values == Values::kRounded, .modelDir = model_directory, .onOp = keep});
   auto outputs = evaluator.run(inputs);
   if (mlir::failed(outputs)) {
     return errors.Status("the reference evaluator failed without saying why");

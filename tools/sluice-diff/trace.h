@@ -42,10 +42,11 @@ struct Trace {
   std::vector<RefTensor> outputs;
 };
 
-// Evaluates the module with every value rounded to its element type: what a target stores between two kernels.
+// How the evaluator keeps a value: in f64, or rounded to its element type, as a target stores it between two kernels.
+enum class Values { kExact, kRounded };
 // `inputs` are @main's arguments.  Keeps the results of the ops whose numbers are in `wanted`.
 absl::StatusOr<Trace> Evaluate(mlir::ModuleOp module, const std::string& model_directory,
-                               const std::vector<RefTensor>& inputs, const std::set<int>& wanted);
+                               const std::vector<RefTensor>& inputs, const std::set<int>& wanted, Values values);
 
 }  // namespace sluice::diff
 

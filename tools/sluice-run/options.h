@@ -22,6 +22,7 @@ struct RunOptions {
   std::string output_dir;
   std::vector<std::string> test_data;
   Tolerance tolerance;
+  std::string tolerances;  // a file, of single outputs
   std::string weights;
   std::string device;
   std::string profile;

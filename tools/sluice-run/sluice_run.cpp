@@ -20,6 +20,8 @@ void Declare(Flags& flags, RunOptions& o) {
                 "run input_K.pb, compare with output_K.pb; exit 3 if different; repeatable");
   flags.Double(&o.tolerance.rtol, 0, "rtol", "R", "relative tolerance of --test-data");
   flags.Double(&o.tolerance.atol, 0, "atol", "A", "absolute tolerance of --test-data");
+  flags.String(&o.tolerances, 0, "tolerances", "FILE",
+               "instead of both: lines of an absolute tolerance and an output's name, as sluice-diff writes them");
   flags.String(&o.weights, 0, "weights", "MODEL.onnx|random[:SEED]", "weights of a stripped artifact");
   flags.String(&o.device, 0, "device", "cpu|cuda:N", "where to run; default: what the artifact is for");
   flags.String(&o.profile, 0, "profile", "FILE.json", "write a trace of all launches (Perfetto)");
@@ -49,6 +51,9 @@ std::string Contradiction(const Flags& flags, const RunOptions& o) {
   }
   if (!o.test_data.empty() && !o.inputs.empty()) {
     return "--test-data: not together with --input";
+  }
+  if (!o.tolerances.empty() && (o.test_data.empty() || flags.Given("rtol") || flags.Given("atol"))) {
+    return "--tolerances: is for --test-data, and not together with --rtol or --atol";
   }
   if (o.threads < 0 || o.threads > 4096) {
     return "--threads: is not between 0 and 4096";

@@ -3,6 +3,7 @@
 
 #include "runtime/base/json_writer.h"
 #include "tools/common/data_set.h"
+#include "tools/common/tolerances.h"
 #include "tools/sluice-run/options.h"
 
 namespace sluice::tools {
@@ -10,8 +11,21 @@ namespace {
 
 using kernels::Tensor;
 
-absl::StatusOr<bool> RunSet(const RunOptions& options, exec::Context& context, const std::string& dir,
-                            JsonWriter& json) {
+// What holds for an output: its line in --tolerances, or --rtol and --atol for all.
+absl::StatusOr<Tolerance> ToleranceOf(const std::string& output, const RunOptions& options,
+                                      const OutputTolerances& single) {
+  if (options.tolerances.empty()) {
+    return options.tolerance;
+  }
+  const auto it = single.find(output);
+  if (it == single.end()) {
+    return absl::InvalidArgumentError(options.tolerances + ": has no line for output '" + output + "'");
+  }
+  return Tolerance{.rtol = 0, .atol = it->second};
+}
+
+absl::StatusOr<bool> RunSet(const RunOptions& options, const OutputTolerances& single, exec::Context& context,
+                            const std::string& dir, JsonWriter& json) {
   const exec::Model& model = context.model();
   ASSIGN_OR_RETURN(const DataSet set, ReadDataSet(dir, model));
   std::vector<exec::RunOutput> outputs(model.outputs().size());
@@ -21,9 +35,10 @@ absl::StatusOr<bool> RunSet(const RunOptions& options, exec::Context& context, c
   bool all_ok = true;
   for (const auto& [port, tensor] : set.expected) {
     ASSIGN_OR_RETURN(const Tensor want, tensor.View());
-    const Difference d = Compare(outputs[port].tensor, want, options.tolerance);
-    all_ok = all_ok && d.ok;
     const std::string& name = model.outputs()[port].name;
+    ASSIGN_OR_RETURN(const Tolerance tolerance, ToleranceOf(name, options, single));
+    const Difference d = Compare(outputs[port].tensor, want, tolerance);
+    all_ok = all_ok && d.ok;
     json.BeginObject().Field("name", name).Field("max_abs", d.max_abs).Field("max_rel", d.max_rel).Field("ok", d.ok);
     if (!d.why.empty()) {
       json.Field("why", d.why);
@@ -41,11 +56,15 @@ absl::StatusOr<bool> RunSet(const RunOptions& options, exec::Context& context, c
 }  // namespace
 
 absl::StatusOr<ExitCode> RunTestData(const RunOptions& options, exec::Context& context) {
+  OutputTolerances single;
+  if (!options.tolerances.empty()) {
+    ASSIGN_OR_RETURN(single, ReadTolerances(options.tolerances));
+  }
   JsonWriter json;
   json.BeginObject().Key("test_data").BeginArray();
   bool all_ok = true;
   for (const std::string& dir : options.test_data) {
-    ASSIGN_OR_RETURN(const bool ok, RunSet(options, context, dir, json));
+    ASSIGN_OR_RETURN(const bool ok, RunSet(options, single, context, dir, json));
     all_ok = all_ok && ok;
   }
   json.EndArray().Field("ok", all_ok).EndObject();
@@ -54,9 +73,11 @@ absl::StatusOr<ExitCode> RunTestData(const RunOptions& options, exec::Context& c
   }
   if (!all_ok) {
     std::fflush(stdout);
-    PrintError(kRunTool,
-               absl::StrFormat("--test-data: results differ from the expected ones by more than --rtol %g --atol %g",
-                               options.tolerance.rtol, options.tolerance.atol));
+    const std::string bound =
+        options.tolerances.empty()
+            ? absl::StrFormat("--rtol %g --atol %g", options.tolerance.rtol, options.tolerance.atol)
+            : options.tolerances + " allows";
+    PrintError(kRunTool, "--test-data: results differ from the expected ones by more than " + bound);
   }
   return all_ok ? kExitOk : kExitDifferent;
 }
