@@ -9,8 +9,9 @@ SHAPES = ([(m, n, k) for n, k in NK[:4] for m in (1, 4, 16, 64, 256, 1024, 4096)
            (6304, 3072, 768)])
 CHECKS = [(1, 4096, 4096), (2, 4095, 4104), (4, 1000, 776), (7, 769, 1024), (13, 4097, 4096), (31, 999, 1000), (64, 512, 2048), (63, 333, 264), (128, 1024, 4096), (127, 1023, 4104),
           (129, 257, 264), (300, 1000, 520), (511, 768, 768), (65, 6144, 4096), (1025, 2056, 1096), (3000, 4096, 1032), (5, 8, 8), (1, 1, 1), (70, 3, 5)]
+# Name: (the dimensions of what it reads, instructions an element, text).
 EPILOGUES = {
-    "bias gelu": (["n"], """
+    "bias gelu": (["n"], 20, """
 struct Epilogue {
   const sl::bf16* bias;
   __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<1>& e0) : bias(sl::View<sl::bf16, 1>(step, e0).data) {}
@@ -20,13 +21,25 @@ struct Epilogue {
   }
 };
 """),
-    "residual": (["m", "n"], """
+    "bias erf": (["n"], 40, """
+#include "kernels/device/scalar.cuh"
+struct Epilogue {
+  const sl::bf16* bias;
+  __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<1>& e0) : bias(sl::View<sl::bf16, 1>(step, e0).data) {}
+  __device__ __forceinline__ float operator()(float v, int64_t, int64_t column) const {
+    v += sl::to_float(bias[column]);
+    return 0.5f * v * (1.0f + sl::narrow_result::erf_(v * 0.7071067812f));
+  }
+};
+"""),
+    "residual": (["m", "n"], 2, """
 struct Epilogue {
   const sl::bf16* other;
   int64_t width;
   __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<2>& e0)
       : other(sl::View<sl::bf16, 2>(step, e0).data), width(sl::View<sl::bf16, 2>(step, e0).size(1)) {}
-  __device__ __forceinline__ float operator()(float v, int64_t row, int64_t column) const { return v + sl::to_float(other[row * width + column]); }
+  __device__ __forceinline__ float operator()(float v, int64_t row, int64_t column) const { return (*this)(v, row, column, other[row * width + column]); }
+  __device__ __forceinline__ float operator()(float v, int64_t, int64_t, sl::bf16 element) const { return v + sl::to_float(element); }
 };
 """)}
 # Of two parts, with biases for the result's columns, first and second in turn.
@@ -46,8 +59,8 @@ def linear(m, n, k, dtype="bf16", out=None, epilogue=None):
     query = {"name": "linear", "ins": [{"dtype": dtype, "dims": [m, k]}, {"dtype": dtype, "dims": [n, k], "weight": True}],
              "outs": [{"dtype": out or dtype, "dims": [m, n]}]}
     if epilogue:
-        dims, text = EPILOGUES[epilogue]
-        query |= {"epilogue": text, "epilogue_ins": 2}
+        dims, ops, text = EPILOGUES[epilogue]
+        query |= {"finish": epilogue, "epilogue": text, "epilogue_ins": 2, "epilogue_ops": ops, "epilogue_whole": 2 if dims == ["m", "n"] else -1}
         query["ins"].append({"dtype": dtype, "dims": [{"m": m, "n": n}[d] for d in dims]})
     return query
 
@@ -57,7 +70,7 @@ def gated(query):
     out = query["outs"][0]
     out["dims"] = out["dims"][:-1] + [out["dims"][-1] // 2]
     bias = {"dtype": "bf16", "dims": [out["dims"][-1], 2]}
-    return query | {"epilogue": GATED, "epilogue_ins": len(query["ins"]), "parts": 2, "ins": query["ins"] + [bias]}
+    return query | {"finish": "gated", "epilogue": GATED, "epilogue_ins": len(query["ins"]), "parts": 2, "ins": query["ins"] + [bias]}
 
 
 def gated_reference(sums, bias, torch):
@@ -85,7 +98,7 @@ def checks():
     cases = [linear(*s) for s in CHECKS]
     cases += [linear(*s, dtype="f16") for s in CHECKS[6:12:4]] + [linear(*s, dtype="f32") for s in CHECKS[3:18:2]]
     cases += [linear(*s, out="f32") for s in CHECKS[6:13:6]]
-    cases += [linear(m, 1024, 776, epilogue=e) for e in EPILOGUES for m in (5, 300)]
+    cases += [linear(m, n, 776, epilogue=e) for e in EPILOGUES for m, n in ((5, 1024), (300, 1024), (701, 776))]
     cases += [gated(linear(m, n, k)) for m, n, k in ((1, 1008, 776), (5, 16, 8), (13, 4112, 4096), (33, 560, 520), (64, 1024, 2048), (100, 336, 264), (300, 2064, 776), (1025, 1584, 1096))]
     cases += [gated(linear(m, 1008, 2048, dtype=t)) for t in ("f16", "f32") for m in (3, 200)]
     cases += [gated(linear(m, 48, 33)) for m in (7, 70)] + [gated(varying(linear(m, 1040, 2048), most)) for m, most in ((1, 64), (129, 3000))]
@@ -99,6 +112,11 @@ def table():
     return [linear(*s) for s in SHAPES] + [gated(linear(m, 28672, 4096)) for m in (1, 32, 512, 16384)]
 
 
+def fused():
+    """Encoders' layers: each product plain, then with each epilogue; the peer is the plain product."""
+    return [linear(m, n, k, epilogue=e) for m in (128, 1024, 4096, 197, 1576, 6304) for n, k in NK[4:] for e in (None, *EPILOGUES)]
+
+
 def flops(query):
     (m, k), n = query["ins"][0]["dims"], query["ins"][1]["dims"][0]
     return 2 * m * n * k
@@ -110,12 +128,12 @@ def bytes_of(query):
 
 def label(query):
     (m, k), n = query["ins"][0]["dims"], query["ins"][1]["dims"][0]
-    return f"{m} x {n} x {k}" + (" gated" if query.get("parts") else "")
+    return f"{m} x {n} x {k}" + (f" {query['finish']}" if "finish" in query else "")
 
 
 def groups(query):
     m = query["ins"][0]["dims"][0]
-    return ["all", "m 1-16" if m <= 16 else "m 17-255" if m < 256 else "m >= 256"]
+    return ["all", query.get("finish", "plain"), "m 1-16" if m <= 16 else "m 17-255" if m < 256 else "m >= 256"]
 
 
 def tolerance(query):
@@ -131,7 +149,8 @@ def reference(query, operands, torch):
         return gated_reference(c, operands[2], torch)
     if len(operands) > 2:
         other = operands[2].double()
-        c = torch.nn.functional.gelu(c + other, approximate="tanh") if other.dim() == 1 else c + other
+        approximate = "tanh" if query["finish"] == "bias gelu" else "none"
+        c = torch.nn.functional.gelu(c + other, approximate=approximate) if other.dim() == 1 else c + other
     return c
 
 
@@ -152,7 +171,7 @@ def runs(query, plans, modules, pool, torch, device):
     copies = max(1, pool["weights"].numel() // (n * k))
     weights = [pool["weights"][i % copies * n * k:][:n * k].view(n, k) for i in range(reps)]
     x, y = pool["rows"][:m * k].view(m, k), pool["out"][:m * n].view(m, n)
-    more, result = [], y
+    more, result = [pool["rows"][-math.prod(o["dims"]):].view(o["dims"]) for o in query["ins"][2:]], y
     if query.get("parts"):
         more, result = [torch.randn(n // 2, 2, device="cuda").to(torch.bfloat16)], torch.empty(m, n // 2, device="cuda", dtype=torch.bfloat16)
     graphs = {}

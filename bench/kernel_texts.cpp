@@ -1,6 +1,7 @@
 // bench-kernel-texts QUERIES.json DIR [EVERY]: the CUDA kernels of a list of operations, as files a script can run.
 //
 // A query: {"name": "linear", "attrs": {...}, "epilogue": "", "epilogue_ins": 0,
+//           "epilogue_whole": -1, "epilogue_ops": 0,
 //           "ins": [{"dtype": "bf16", "dims": [64, {"min": 0, "max": 512, "typical": 64}], "weight": true}, null],
 //           "outs": [...]}
 // Writes DIR/N.cu (each different text once) and DIR/kernels.json: for each query the chosen plan, then every EVERY-th
@@ -108,6 +109,10 @@ absl::StatusOr<CudaQuery> ParseQuery(const JsonField& field) {
   query.epilogue_ins = static_cast<int>(first);
   ASSIGN_OR_RETURN(const int64_t parts, field.IntegerOr("parts", 1));
   query.parts = static_cast<int>(parts);
+  ASSIGN_OR_RETURN(const int64_t whole, field.IntegerOr("epilogue_whole", -1));
+  ASSIGN_OR_RETURN(const int64_t ops, field.IntegerOr("epilogue_ops", 0));
+  query.epilogue_whole = static_cast<int>(whole);
+  query.epilogue_ops = static_cast<double>(ops);
   return query;
 }
 

@@ -64,6 +64,10 @@ struct CudaQuery {
   // 2: the functor is operator()(float first, float second, row, column), and the op has twice the columns of outs[0].
   // The compiler has put them in blocks of kPartColumns: those of the first part, as many of the second, and so on.
   int parts = 1;
+  // The operand of 16-bit elements that the functor reads at the result's own row and column, if there is one; it then
+  // has operator()(float value, int64_t row, int64_t column, T element) too, for kernels that bring it otherwise.
+  int epilogue_whole = -1;
+  double epilogue_ops = 0;  // instructions an element, about: what choices weigh
   // The most that the family's `rows` is in the launches that are meant, and what it typically is; -1: as the operands
   // say.
   int64_t rows_max = -1;

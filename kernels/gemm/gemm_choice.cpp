@@ -19,6 +19,7 @@ constexpr double kSmBytesPerClk = 52;     // that one SM takes in, however they 
 constexpr double kFillCost = 6.6;         // of a row of x beyond the tensor against one within: Llama's head, in place
 constexpr double kL2BytesPerClk = 12800;  // that L2 gives; a multicast counts once
 constexpr double kUsPerClk = 1e-3 / kGhz;
+constexpr double kPanelUs = 0.4;  // until what the epilogue reads is there, where no room was left to ask for it early
 
 // Rows of a box of x that holds `rows`: TMA is slow at filling rows beyond a tensor, but each number is another image.
 int64_t BoxRows(int64_t rows) {
@@ -33,7 +34,7 @@ double MemoryUs(const GemmWhat& what, const Gpu& gpu) {
   const double weight = static_cast<double>(what.n) * what.k * BitWidth(what.weight) / 8;
   const double in = static_cast<double>(what.m) * what.k * BitWidth(what.in) / 8 / static_cast<double>(what.taps);
   const double out = static_cast<double>(what.m) * what.n / what.parts * BitWidth(what.out) / 8;
-  return what.batch * (weight + in + out) / (gpu.read_gbs * 1e3);
+  return what.batch * (weight + in + (what.finish_reads ? 2 : 1) * out) / (gpu.read_gbs * 1e3);
 }
 
 // ---- tiles
@@ -84,10 +85,16 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
                                  (rows_bytes + cols_bytes / how.multicast) * busy / kL2BytesPerClk});
   const int64_t depth = CeilDiv(CeilDiv(what.k, 64), how.split);
   double us = (static_cast<double>(waves) * depth * block + 2.0 * how.cols) * kUsPerClk + 1.0;
+  // The epilogue: one consumer's warps issue at half the rate of both.
+  const double finish =
+      how.rows * how.cols / how.split / how.parts * what.finish_ops / (how.ping_pong ? 80 : 110) * kUsPerClk;
+  const double multiply = depth * block * kUsPerClk;
   if (how.ping_pong) {
     us += waves == 1 ? 0.7 : 0;  // one consumer idles
+    us += finish + (waves - 1) * std::max(0.0, finish - multiply);
   } else {
     us += (waves - 1) * 0.007 * how.cols;  // stores that nothing hides
+    us += waves * (finish + (what.finish_reads ? kPanelUs * (how.TilePanels() - how.panels) : 0));
   }
   if (how.multicast > 1) {
     us *= tile_rows % 2 ? 1 + 0.5 / tile_rows : 1;  // a tile wholly outside fills slowly
@@ -120,6 +127,11 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
                 .ping_pong = plan.ping_pong,
                 .box = BoxRows(what.m_max < 0 ? kTileRows : std::min(what.m_max, kTileRows)),
                 .parts = what.parts};
+    if (what.finish_reads) {  // the more room, the earlier it is asked for
+      const int64_t each = 2 * 64 * how.PanelCols() * 2 + 2 * 8,
+                    room = (gpu.shared_per_block - how.SharedBytes()) / each;
+      how.panels = std::clamp(how.TilePanels(), how.panels, how.panels + std::max<int64_t>(0, room));
+    }
     PredictTiles(what, gpu, how);
     all.push_back(how);
   }
@@ -216,11 +228,16 @@ void AddAny(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
 
 }  // namespace
 
+int64_t GemmHow::PanelCols() const {
+  const int64_t slice = cols / split / parts;
+  return slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
+}
+
 int64_t GemmHow::SharedBytes() const {
   switch (form) {
     case GemmForm::kTiles: {
-      const int64_t slice = cols / split / parts, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
-      return RoundUp(stages * (rows + cols) * 128 + 2 * 2 * 64 * panel * 2 + (2 * stages + 1) * 8, 1024);
+      const int64_t staging = 2 * panels * 64 * PanelCols() * 2, barriers = 2 * stages + 1 + 2 * panels;
+      return RoundUp(stages * (rows + cols) * 128 + staging + barriers * 8, 1024);
     }
     case GemmForm::kStream: {
       const int64_t slack = RoundUp((64 - rows) * 128 + 16, 8);

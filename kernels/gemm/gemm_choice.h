@@ -22,9 +22,11 @@ struct GemmWhat {
   bool weight_by_width = false;  // the weight is [batch, k, n], not [batch, n, k]
   bool batched = false;          // there is a batch dimension that is not constantly 1
   bool read_only_weight = false;
-  int64_t taps = 1;   // that neighbouring rows of in share all but one of: read from memory once
-  bool tf32 = false;  // products of f32 keep 10 bits
-  int64_t parts = 1;  // of the epilogue: the result has n / parts columns
+  int64_t taps = 1;           // that neighbouring rows of in share all but one of: read from memory once
+  bool tf32 = false;          // products of f32 keep 10 bits
+  int64_t parts = 1;          // of the epilogue: the result has n / parts columns
+  double finish_ops = 0;      // of the epilogue, an element: instructions
+  bool finish_reads = false;  // and an operand that lies as the result does, of its type
 };
 
 enum class GemmForm : int64_t {
@@ -43,11 +45,15 @@ struct GemmHow {
   int64_t box = 0;                   // tiles and stream: rows of x that one TMA load brings
   int64_t ctas = 0;                  // of the grid; when m varies, its most
   int64_t band = 1;                  // tiles: rows of tiles walked together
+  int64_t panels = 2;                // tiles: pieces of the result that a consumer stages at a time
   int64_t blocks = 0, tail = 0;      // stream: 64-wide blocks of k in a slot; slots left when the next kernel may begin
   int64_t parts = 1;                 // of the epilogue
   double us = 0;                     // predicted
 
   int64_t cluster() const { return multicast * split; }
+  // Tiles: columns of a panel, which has 64 rows; and how many of them a consumer's part of a tile has.
+  int64_t PanelCols() const;
+  int64_t TilePanels() const { return (ping_pong ? 2 : 1) * cols / split / parts / PanelCols(); }
   // Bytes of dynamic shared memory: what the kernel's own sizeof says (the printed text asserts it).
   int64_t SharedBytes() const;
   // "tiles 128x256 multicast", "stream 32x8", "any 64x64": unique among the candidates of a what.
@@ -55,8 +61,8 @@ struct GemmHow {
   // kernels/common/plan_numbers.h
   static constexpr auto kNumbers =
       std::tuple(&GemmHow::form, &GemmHow::rows, &GemmHow::cols, &GemmHow::stages, &GemmHow::multicast, &GemmHow::split,
-                 &GemmHow::ping_pong, &GemmHow::box, &GemmHow::ctas, &GemmHow::band, &GemmHow::blocks, &GemmHow::tail,
-                 &GemmHow::parts);
+                 &GemmHow::ping_pong, &GemmHow::box, &GemmHow::ctas, &GemmHow::band, &GemmHow::panels, &GemmHow::blocks,
+                 &GemmHow::tail, &GemmHow::parts);
 };
 
 // Every way that can compute `what`, with its prediction.  Never empty for float types.

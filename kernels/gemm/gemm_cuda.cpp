@@ -138,15 +138,19 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   const GemmTexts texts(query, roles);
   const CudaOperand &x = query.ins[0], &w = query.ins[1], &y = query.outs[0];
   const int result = static_cast<int>(query.ins.size());
-  const int64_t slice = how.cols / how.split / how.parts, panel = slice % 64 == 0 ? 64 : slice % 32 == 0 ? 32 : 16;
   const bool tma_store = BitWidth(what.out) == 16 && y.dims.back().constant() && what.n / what.parts % 8 == 0;
+  const bool reads = tma_store && what.finish_reads;
   f.AddMap(roles.windows.empty() ? MatrixMap(0, roles, x.rank(), how.box, 64) : WindowMap(0, roles, x.rank(), how.box),
            "map_a");
   f.AddMap(
       MatrixMap(1, roles, w.rank(), what.weight_by_width ? 64 : how.cols / how.multicast, 64, roles.weight_columns),
       "map_b");
   if (tma_store) {
-    f.AddMap(MatrixMap(result, roles, y.rank(), 64, panel), "map_c");
+    f.AddMap(MatrixMap(result, roles, y.rank(), 64, how.PanelCols()), "map_c");
+  }
+  if (reads) {
+    f.AddMap(MatrixMap(query.epilogue_whole, roles, y.rank(), 64, how.PanelCols()), "map_read");
+    f.kernel.aligned_ins |= 1U << query.epilogue_whole;
   }
   f.AddView(0, x, "x");
   f.AddView(result, y, "y");
@@ -169,6 +173,8 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
                                              {"kWidthMajorB", what.weight_by_width},
                                              {"kBatched", what.batched},
                                              {"kTmaStore", tma_store},
+                                             {"kReads", reads},
+                                             {"kPanels", how.panels},
                                              {"kWeights", what.read_only_weight}});
   const std::string check =
       absl::StrFormat("static_assert(sizeof(sl::TileShared<sl::TilePlan<How>>) == %d);\n", how.SharedBytes());
@@ -176,8 +182,9 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   f.Finish(Include("gemm_tiles") + include + WgmmaText(what.in, static_cast<int>(how.cols)) + query.epilogue + numbers +
                check,
            "384, 1",
-           absl::StrFormat("  %s\n  sl::gemm_tiles<How>(map_a, map_b, %s, y.data, sizes, %s%s);\n", texts.sizes,
-                           tma_store ? "map_c" : "map_a", f.epilogue, roles.rows.empty() ? "" : ", " + roles.rows));
+           absl::StrFormat("  %s\n  sl::gemm_tiles<How>(map_a, map_b, %s, %s, y.data, sizes, %s%s);\n", texts.sizes,
+                           tma_store ? "map_c" : "map_a", reads ? "map_read" : "map_a", f.epilogue,
+                           roles.rows.empty() ? "" : ", " + roles.rows));
 }
 
 void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
@@ -243,6 +250,15 @@ void EmitAny(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how,
 bool IsGemmFloat(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
 
 }  // namespace
+
+void AddFinish(const CudaQuery& query, GemmWhat& what) {
+  what.finish_ops = query.epilogue_ops;
+  if (query.epilogue_whole >= 0) {
+    const CudaOperand &read = query.ins[query.epilogue_whole], &y = query.outs[0];
+    what.finish_reads =
+        read.dtype == y.dtype && std::ranges::equal(read.dims, y.dims, {}, &CudaDim::text, &CudaDim::text);
+  }
+}
 
 std::vector<CudaPlan> GemmPlans(const CudaQuery& query, const GemmRoles& roles, const Gpu& gpu, std::string& why) {
   for (const CudaOperand& operand : {query.ins[0], query.ins[1], query.outs[0]}) {

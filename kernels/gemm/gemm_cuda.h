@@ -25,6 +25,8 @@ struct GemmRoles {
   int weight_columns = 1;  // last dimensions of the weight [n, k] that make its k
 };
 
+// What the epilogue adds to `what`.
+void AddFinish(const CudaQuery& query, GemmWhat& what);
 // The candidates for these roles as plans; none, and `why`, when no GEMM takes the types.
 std::vector<CudaPlan> GemmPlans(const CudaQuery& query, const GemmRoles& roles, const Gpu& gpu, std::string& why);
 CudaKernel EmitGemm(const CudaQuery& query, const GemmRoles& roles, const CudaPlan& plan);

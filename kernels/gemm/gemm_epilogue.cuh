@@ -1,7 +1,8 @@
 // What all GEMMs do with a sum before it is rounded.
 //
 // An epilogue is a functor printed by the compiler: float (value, row, column), of elements of the result only.  The
-// result [batch, m, n] is a matrix of batch * m rows.
+// result [batch, m, n] is a matrix of batch * m rows.  One that reads an operand of the result's shape also takes its
+// element as a fourth argument, from whom has read it already.
 //
 // With two parts it is float (first, second, row, column), and the result has half of the sums' columns: its columns
 // 8 i ... 8 i + 7 come from the sums' 16 i ... 16 i + 7 and 16 i + 8 ... 16 i + 15.  An accumulator of the tensor cores
@@ -72,6 +73,22 @@ SL_DEVICE Pair finish_pair(const Epilogue& epilogue, const float (&sums)[kN], in
     return finish(epilogue, {sums[j], sums[j + 1]}, {sums[j + 4], sums[j + 5]}, row, col, batch, sizes);
   } else {
     return finish(epilogue, {sums[i], sums[i + 1]}, row, col, batch, sizes);
+  }
+}
+
+// Pair `i` again, without branches, so that what the functor reads for many pairs is on its way at once: outside the
+// result it is called for the nearest pair within.  The result has elements, and an even number of columns.
+// `elements`: none, or a pair of the operand that lies as the result does.
+template <int kParts, class Epilogue, int kN, typename... Two>
+SL_DEVICE Pair finish_near(const Epilogue& epilogue, const float (&sums)[kN], int i, int row, int col, int batch,
+                           const GemmSizes& sizes, const Two&... elements) {
+  const int64_t at = int64_t(batch) * sizes.m + smaller(row, sizes.m - 1);
+  const int near = smaller(col, sizes.n / kParts - 2);
+  if constexpr (kParts == 2) {
+    const int j = i / 4 * 8 + i % 4;
+    return {epilogue(sums[j], sums[j + 4], at, near), epilogue(sums[j + 1], sums[j + 5], at, near + 1)};
+  } else {
+    return {epilogue(sums[i], at, near, elements.at[0]...), epilogue(sums[i + 1], at, near + 1, elements.at[1]...)};
   }
 }
 

@@ -13,8 +13,9 @@
 // How, printed by gemm_text.cpp:
 //   In, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than A has (TMA fills rows
 //   beyond a tensor slowly); kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have a
-//   third dimension; kParts: of the epilogue; kTmaStore: Out has 16 bits and n is a multiple of 8; kWeights: no earlier
-//   kernel of the stream writes B
+//   third dimension; kParts: of the epilogue; kTmaStore: Out has 16 bits and n is a multiple of 8; kReads: the
+//   epilogue's fourth argument comes by TMA, into the panels where results are staged, of which a consumer has kPanels;
+//   kWeights: no earlier kernel of the stream writes B
 #pragma once
 #include "kernels/device/mma.cuh"
 #include "kernels/device/tma.cuh"
@@ -40,9 +41,10 @@ struct TilePlan : How {
   static constexpr int kBytesA = kRows * kDepth * 2, kBytesB = kCols * kDepth * 2, kBytesStage = kBytesA + kBytesB;
   static constexpr int kExpected = How::kBoxRows * kDepth * 2 + kBytesB;  // that land in a slot
 
-  static constexpr int kPanel = kResults % 64 == 0 ? 64 : kResults % 32 == 0 ? 32 : 16;  // columns of one TMA store
-  static constexpr int kPanelBytes = 64 * kPanel * 2, kPanels = 2;                       // staged per consumer
-  static constexpr int kInboxBytes = kSlice / 2 * 256 * 4;                               // from one CTA of a split
+  static constexpr int kPanel = kResults % 64 == 0 ? 64 : kResults % 32 == 0 ? 32 : 16;     // columns of one TMA store
+  static constexpr int kPanelBytes = 64 * kPanel * 2, kPanels = How::kPanels;               // staged per consumer
+  static constexpr int kRowPanels = kResults / kPanel, kTilePanels = kHalves * kRowPanels;  // that a consumer finishes
+  static constexpr int kInboxBytes = kSlice / 2 * 256 * 4;                                  // from one CTA of a split
 
   static_assert(kMulticast == 1 || kSplit == 1, "a cluster serves one purpose");
   static_assert(!How::kPingPong || (kSplit == 1 && kCols <= 128));
@@ -53,9 +55,10 @@ template <class P>
 struct TileShared {
   alignas(1024) uint8_t ring[P::kStages][P::kBytesStage];  // A, then B
   alignas(1024) uint8_t staging[2][P::kPanels][P::kPanelBytes];
-  uint64_t full[P::kStages];   // the producer's announcement and its bytes; consumers only wait
-  uint64_t empty[P::kStages];  // every reader, in every CTA the slot is written for
-  uint64_t arrived;            // the bytes of a split's partial sums
+  uint64_t full[P::kStages];       // the producer's announcement and its bytes; consumers only wait
+  uint64_t empty[P::kStages];      // every reader, in every CTA the slot is written for
+  uint64_t arrived;                // the bytes of a split's partial sums
+  uint64_t landed[2][P::kPanels];  // the bytes of what a consumer's epilogue reads
 };
 
 // ---- Producer.
@@ -138,86 +141,115 @@ struct TileStore {
   const TensorMap& map;
   typename P::Out* out;  // [batch, m, n]
   GemmSizes sizes;
-  uint32_t staging;
+  const TensorMap& read_map;  // kReads: of the operand the epilogue reads
+  uint32_t staging, landed;
   int consumer, thread;
+  Ring<P::kPanels> ring;  // the panel that is staged next
 
-  template <class Epilogue>
-  SL_DEVICE void run(const float (&sums)[P::kSlice / 2], int row0, int col0, int batch,
-                     const Epilogue& epilogue) const {
-    if (col0 + P::kResults <= sizes.n / P::kParts) {
-      store<true>(sums, row0, col0, batch, epilogue);
+  // Brings panel `p` of the tile to where its results will be staged.
+  SL_DEVICE void bring(int p, int slot, int row0, int col0, int batch) const {
+    const uint32_t to = staging + slot * P::kPanelBytes, bar = landed + slot * 8;
+    const int row = row0 + p / P::kRowPanels * 64, col = col0 + p % P::kRowPanels * P::kPanel;
+    barrier_expect(bar, P::kPanelBytes);
+    if constexpr (P::kBatched) {
+      tma_load(to, read_map, bar, col, row, batch);
     } else {
-      store<false>(sums, row0, col0, batch, epilogue);
+      tma_load(to, read_map, bar, col, row);
+    }
+  }
+  // While the tile is multiplied: what its first panels need.
+  SL_DEVICE void prepare(int row0, int col0, int batch) const {
+    if (P::kReads && thread == 0) {
+      tma_store_wait_read<0>();
+      Ring<P::kPanels> next = ring;
+#pragma unroll
+      for (int p = 0; p < smaller(P::kPanels, P::kTilePanels); ++p, next.next()) {
+        bring(p, next.slot, row0, col0, batch);
+      }
     }
   }
 
- private:
-  // kWhole: all columns are of the result.  Rows beyond it are finished as the last one and nobody stores them: so no
-  // branch stands around what the epilogue reads, which would make each read wait for the one before.
-  template <bool kWhole, class Epilogue>
-  SL_DEVICE void store(const float (&sums)[P::kSlice / 2], int row0, int col0, int batch,
-                       const Epilogue& epilogue) const {
-    const int row = row0 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
-    const int64_t first = int64_t(batch) * sizes.m,
-                  at[2] = {first + smaller(row, sizes.m - 1), first + smaller(row + 8, sizes.m - 1)};
-    auto pair = [&](int i) -> Pair {  // two adjacent columns: registers i and i + 1
-      if constexpr (kWhole) {
-        const int64_t column = col + i / 4 * 8, line = at[i / 2 % 2];
-        if constexpr (P::kParts == 2) {
-          const int j = i / 4 * 8 + i % 4;
-          return {epilogue(sums[j], sums[j + 4], line, column), epilogue(sums[j + 1], sums[j + 5], line, column + 1)};
-        } else {
-          return {epilogue(sums[i], line, column), epilogue(sums[i + 1], line, column + 1)};
-        }
-      } else {
-        return finish_pair<P::kParts>(epilogue, sums, i, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
-      }
-    };
+  // 64 rows from row0 + 64 * half on.
+  template <class Epilogue>
+  SL_DEVICE void run(const float (&sums)[P::kSlice / 2], int half, int row0, int col0, int batch,
+                     const Epilogue& epilogue) {
     if constexpr (P::kTmaStore) {
-      const int warp = thread / 32, lane = thread % 32;
-      constexpr int kCount = P::kResults / P::kPanel;
 #pragma unroll
-      for (int p = 0; p < kCount; ++p) {
-        const uint32_t panel = staging + p % P::kPanels * P::kPanelBytes;
-        // All of a panel before anything waits: what the epilogue reads for it arrives together.
-        uint32_t words[P::kPanel / 4];
-#pragma unroll
-        for (int j = 0; j < P::kPanel / 4; ++j) {
-          const Pair v = pair(p * P::kPanel / 2 + 2 * j);
-          words[j] = pack<typename P::Out>(v.x, v.y);
-        }
-        if (thread == 0) {  // an odd number of panels leaves the first one to the last store of the tile before
-          if (p == 0 && kCount % P::kPanels != 0) {
-            tma_store_wait_read<0>();
-          } else {
-            tma_store_wait_read<P::kPanels - 1>();
-          }
-        }
-        named_sync(1 + consumer, 128);
-#pragma unroll
-        for (int chunk = 0; chunk < P::kPanel / 8; chunk += 2) {
-          const uint32_t to = panel + SwizzledOffset(warp * 16 + lane % 16, chunk + lane / 16, P::kPanel * 2);
-          store_matrices(to, words[2 * chunk], words[2 * chunk + 1], words[2 * chunk + 2], words[2 * chunk + 3]);
-        }
-        fence_async_proxy();
-        named_sync(1 + consumer, 128);
+      for (int p = 0; p < P::kRowPanels; ++p, ring.next()) {
+        const int done = half * P::kRowPanels + p, row = row0 + half * 64, col = col0 + p * P::kPanel;
+        const uint32_t panel = staging + ring.slot * P::kPanelBytes;
+        stage(sums, p, panel, row, col, batch, epilogue);
         if (thread == 0) {
           if constexpr (P::kBatched) {
-            tma_store(map, panel, col0 + p * P::kPanel, row0, batch);
+            tma_store(map, panel, col, row, batch);
           } else {
-            tma_store(map, panel, col0 + p * P::kPanel, row0);
+            tma_store(map, panel, col, row);
+          }
+          if (P::kReads && done > 0 && done - 1 + P::kPanels < P::kTilePanels) {
+            tma_store_wait_read<1>();  // the panel before this one is free
+            bring(done - 1 + P::kPanels, (ring.slot + P::kPanels - 1) % P::kPanels, row0, col0, batch);
           }
         }
       }
     } else {
+      const int row = row0 + half * 64 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
 #pragma unroll
         for (int i = 2 * r; i < P::kResults / 2; i += 4) {
-          store_result(pair(i), out, row + 8 * r, col + i / 4 * 8, batch, sizes.m, sizes.n / P::kParts);
+          const Pair v = finish_pair<P::kParts>(epilogue, sums, i, row + 8 * r, col + i / 4 * 8, batch, sizes);
+          store_result(v, out, row + 8 * r, col + i / 4 * 8, batch, sizes.m, sizes.n / P::kParts);
         }
       }
     }
+  }
+
+ private:
+  // All of a panel is finished before the first of it is stored: a store to shared memory holds back later reads.
+  template <class Epilogue>
+  SL_DEVICE void stage(const float (&sums)[P::kSlice / 2], int p, uint32_t panel, int row0, int col0, int batch,
+                       const Epilogue& epilogue) const {
+    using Two = Pack<typename P::Out, 2>;
+    constexpr int kChunks = P::kPanel / 8;
+    const int warp = thread / 32, lane = thread % 32;
+    const int row = row0 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
+    auto place = [&](int chunk) {
+      return panel + SwizzledOffset(warp * 16 + lane % 16, chunk + lane / 16, P::kPanel * 2);
+    };
+    uint32_t words[kChunks / 2][4];
+    if constexpr (P::kReads) {  // a warp reads just what it overwrites
+      barrier_wait(landed + ring.slot * 8, ring.parity);
+#pragma unroll
+      for (int c = 0; c < kChunks / 2; ++c) {
+        load_matrices(words[c], place(2 * c));
+      }
+    } else {  // no later than this: ptxas moves conversions of sums into the products, which it then serialises
+      if (thread == 0) {
+        tma_store_wait_read<P::kPanels - 1>();
+      }
+      named_sync(1 + consumer, 128);
+    }
+#pragma unroll
+    for (int c = 0; c < kChunks / 2; ++c) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const int i = ((p * kChunks + 2 * c) * 4) + 2 * j;
+        const int at_row = row + j % 2 * 8, at_col = col + (2 * c + j / 2) * 8;
+        Pair v;
+        if constexpr (P::kReads) {
+          v = finish_near<P::kParts>(epilogue, sums, i, at_row, at_col, batch, sizes, bits_as<Two>(words[c][j]));
+        } else {
+          v = finish_near<P::kParts>(epilogue, sums, i, at_row, at_col, batch, sizes);
+        }
+        words[c][j] = pack<typename P::Out>(v.x, v.y);
+      }
+    }
+#pragma unroll
+    for (int c = 0; c < kChunks / 2; ++c) {
+      store_matrices(place(2 * c), words[c][0], words[c][1], words[c][2], words[c][3]);
+    }
+    fence_async_proxy();
+    named_sync(1 + consumer, 128);
   }
 };
 
@@ -267,7 +299,7 @@ SL_DEVICE void exchange_slices(const float (&acc)[P::kCols / 2], float (&own)[P:
 }
 
 template <class P, class Epilogue>
-SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const TileOrder& order, int rank, int first,
+SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileOrder& order, int rank, int first,
                              int stride, int block0, int block1, const Epilogue& epilogue) {
   using Mma = Wgmma<typename P::In, P::kCols>;
   constexpr int kStepB = P::kWidthMajorB ? kWidthDepthStep : kDepthStep;
@@ -295,6 +327,7 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const
     const TileIndex tile = order.at(i);
     const int row =
         (tile.row * P::kMulticast + (P::kMulticast > 1 ? rank : 0)) * P::kRows + (P::kPingPong ? 0 : consumer * 64);
+    const int col = (tile.col * P::kCols + (P::kSplit > 1 ? rank * P::kSlice : 0)) / P::kParts;
     float acc[P::kHalves][P::kCols / 2];
     int previous = 0;
     // A parity wait cannot tell this lap from the one before last: begin only when the other consumer's slots are full.
@@ -313,6 +346,9 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const
                                                 w + kStepB * step, step > 0 || b > block0);
         }
       wgmma_commit();
+      if (b == block0) {
+        store.prepare(row, col, tile.batch);
+      }
       wgmma_wait<1>();  // the previous slot's reads have retired; this one's run on
       if (b > block0) {
         release(previous);
@@ -331,11 +367,11 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const
     if constexpr (P::kSplit > 1) {
       float own[P::kSlice / 2];
       exchange_slices<P>(acc[0], own, sm, rank, consumer * 128 + thread);
-      store.run(own, row, (tile.col * P::kCols + rank * P::kSlice) / P::kParts, tile.batch, epilogue);
+      store.run(own, 0, row, col, tile.batch, epilogue);
     } else {
 #pragma unroll
       for (int half = 0; half < P::kHalves; ++half) {
-        store.run(acc[half], row + half * 64, tile.col * P::kCols / P::kParts, tile.batch, epilogue);
+        store.run(acc[half], half, row, col, tile.batch, epilogue);
       }
     }
     if (P::kPingPong) {
@@ -349,12 +385,12 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, const TileStore<P>& store, const
 
 // The kernel: a grid of kCluster x any, kThreads threads, sizeof(TileShared<TilePlan<How>>) bytes of shared memory.
 //   map_a [batch, m, k] boxes kBoxRows x 64      map_b [batch, n, k] boxes kBoxCols x 64, or [batch, k, n] boxes 64 x
-//   64 map_c [batch, m, n] boxes 64 x kPanel, rows of a box swizzled over its whole width
+//   64 map_c [batch, m, n] boxes 64 x kPanel, rows of a box swizzled over its whole width; map_read the same
 // A split's grid has one cluster per tile of the largest m.
 template <class How, class Epilogue, class Rows = MatrixRows<How::kBatched>>
 SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const TensorMap& map_c,
-                          typename How::Out* out, const GemmSizes& sizes, const Epilogue& epilogue,
-                          const Rows& rows = {}) {
+                          const TensorMap& map_read, typename How::Out* out, const GemmSizes& sizes,
+                          const Epilogue& epilogue, const Rows& rows = {}) {
   using P = TilePlan<How>;
   extern __shared__ __align__(1024) uint8_t dynamic[];
   TileShared<P>& sm = *reinterpret_cast<TileShared<P>*>(dynamic);
@@ -372,6 +408,9 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
     for (int s = 0; s < P::kStages; ++s) {
       barrier_init(shared_address(&sm.full[s]), 1);
       barrier_init(shared_address(&sm.empty[s]), P::kReaders * P::kMulticast);
+    }
+    for (int i = 0; i < 2 * P::kPanels; ++i) {
+      barrier_init(shared_address(&sm.landed[0][i]), 1);
     }
     barrier_init(shared_address(&sm.arrived), 1);
     if constexpr (P::kSplit > 1) {
@@ -400,7 +439,9 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
   } else {
     take_registers<232>();
     wait_for_previous();  // what the epilogue reads
-    const TileStore<P> store{map_c, out, sizes, shared_address(sm.staging[group - 1]), group - 1, thread};
+    TileStore<P> store{
+        map_c,     out,   sizes, map_read, shared_address(sm.staging[group - 1]), shared_address(sm.landed[group - 1]),
+        group - 1, thread};
     consume_tiles<P>(sm, store, order, rank, first, stride, block0, block1, epilogue);
   }
   if constexpr (P::kMulticast > 1) {  // a peer may still arrive on, or write into, this CTA's shared memory

@@ -35,6 +35,7 @@ GemmRoles Roles(const CudaQuery& query) {
   what.read_only_weight = w.weight;
   what.parts = query.parts;
   what.tf32 = query.attrs.Int("tf32", 0).value_or(0) != 0;
+  AddFinish(query, what);
   return roles;
 }
 

@@ -30,6 +30,7 @@ GemmRoles Roles(const CudaQuery& query) {
   what.weight_by_width = !(transpose_b.ok() && *transpose_b != 0);
   what.read_only_weight = b.weight;
   what.tf32 = query.attrs.Int("tf32", 0).value_or(0) != 0;
+  AddFinish(query, what);
   return roles;
 }
 

@@ -36,7 +36,8 @@ using nn::Sizes;
 
 SizeExpr sizeOf(Attribute text) { return SizeExpr::Parse(cast<StringAttr>(text).getValue().str()).value(); }
 
-bool isSmallFloat(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
+bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+bool isSmallFloat(Type type) { return type.isF32() || isHalf(type); }
 
 bool isSplat(Value value) {
   DenseElementsAttr number;
@@ -63,6 +64,10 @@ class EpiloguePrinter {
 
   // The functor's text; "" when the kernel is no epilogue.
   std::string print();
+  // Then: the input of 16-bit elements that is read where the result lies, if any.
+  std::optional<unsigned> whole() const { return whole_; }
+  // About as many instructions as an element costs: a narrow operand or result is a conversion.
+  int64_t instructions();
 
  private:
   std::optional<Place> place(unsigned in);
@@ -74,7 +79,18 @@ class EpiloguePrinter {
   llvm::BitVector produced_;
   int64_t columns_, parts_;
   Sizes loops_;
+  std::optional<unsigned> whole_;
 };
+
+int64_t EpiloguePrinter::instructions() {
+  int64_t sum = 0;
+  for (Operation& op : generic_.getBlock()->without_terminator()) {
+    bool narrow = llvm::any_of(op.getResultTypes(), [](Type type) { return isHalf(type); });
+    bool function = isa<arith::DivFOp>(op) || op.getName().getDialectNamespace() == "math";
+    sum += (function ? 12 : 1) + (narrow ? 4 : 0);
+  }
+  return sum;
+}
 
 // Where input `in` is read; none when that is not constant.
 std::optional<Place> EpiloguePrinter::place(unsigned in) {
@@ -137,7 +153,7 @@ std::string EpiloguePrinter::print() {
     return "";
   }
   constexpr const char* kValues[] = {"first", "second"};
-  std::string members, params, inits, loads;
+  std::string members, params, inits, loads, wholeRead, wholeParam;
   unsigned extra = 0;
   for (unsigned n = 0; n < generic_.getNumDpsInputs(); ++n) {
     auto type = cast<RankedTensorType>(kernel_.getBody().front().getArgument(n).getType());
@@ -161,8 +177,14 @@ std::string EpiloguePrinter::print() {
     inits += formatv("{0}x{1}(sl::View<const {2}, sl::rank_of<A{1}>>(step, a{1}).data)", extra == 0 ? " : " : ", ",
                      extra, memory);
     std::string offset = at->offset == 0 ? "" : formatv(" + {0}", at->offset).str();
-    loads += formatv("    const {0} e{1} = static_cast<{0}>(x{2}[i0 * {3} + i1 * {4}{5}]);\n", element, n, extra,
-                     at->row, at->column, offset);
+    std::string read = formatv("x{0}[i0 * {1} + i1 * {2}{3}]", extra, at->row, at->column, offset);
+    if (!whole_ && parts_ == 1 && isHalf(type.getElementType()) && at == Place{columns_, 1, 0}) {
+      whole_ = n;
+      wholeRead = read;
+      wholeParam = formatv(", {0} e{1}", element, n);
+    } else {
+      loads += formatv("    const {0} e{1} = static_cast<{0}>({2});\n", element, n, read);
+    }
     ++extra;
   }
   std::string statements = body();
@@ -173,12 +195,18 @@ std::string EpiloguePrinter::print() {
   for (unsigned n = 0; n < extra; ++n) {
     names += formatv("{0}class A{1}", n == 0 ? "" : ", ", n);
   }
+  std::string reading = whole_ ? formatv(
+                                     "  __device__ float operator()(float value, int64_t i0, int64_t i1) const {{\n"
+                                     "    return (*this)(value, i0, i1, {0});\n  }\n",
+                                     wholeRead)
+                                     .str()
+                               : "";
   return formatv(
       "#include \"kernels/device/scalar.cuh\"\n\nstruct Epilogue {{\n{0}  {1}__device__ Epilogue(const sl::Step* "
-      "step{2}){3} {{}\n  __device__ float operator()({4}, int64_t i0, int64_t i1) const {{\n{5}{6}  "
+      "step{2}){3} {{}\n{4}  __device__ float operator()({5}, int64_t i0, int64_t i1{6}) const {{\n{7}{8}  "
       "}\n};\n\n",
-      members, extra == 0 ? "" : "template <" + names + "> ", params, inits,
-      parts_ == 1 ? "float value" : "float first, float second", loads, statements);
+      members, extra == 0 ? "" : "template <" + names + "> ", params, inits, reading,
+      parts_ == 1 ? "float value" : "float first, float second", wholeParam, loads, statements);
 }
 
 class Fuser {
@@ -233,14 +261,19 @@ class Fuser {
     for (auto [n, value] : llvm::enumerate(finish.getIns())) {
       produced[n] = value == producer.getResult(0);
     }
-    query.epilogue = EpiloguePrinter(kernel, produced, *result.back().Constant(), parts).print();
+    EpiloguePrinter printer(kernel, produced, *result.back().Constant(), parts);
+    query.epilogue = printer.print();
     if (query.epilogue.empty()) {
       return false;
     }
+    query.epilogue_ops = static_cast<double>(printer.instructions());
     SmallVector<Value> operands(producer.getIns());
     query.epilogue_ins = static_cast<int>(operands.size());
     for (auto [n, value] : llvm::enumerate(finish.getIns())) {
       if (!produced[n]) {
+        if (n == printer.whole()) {
+          query.epilogue_whole = static_cast<int>(operands.size());
+        }
         operands.push_back(value);
       }
     }

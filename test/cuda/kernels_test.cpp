@@ -272,8 +272,8 @@ std::vector<CudaQuery> ChannelsLast() {
 }
 
 // Sizes that lead to each form the tensor cores have: streams, splits, multicasts, ping-pong; batches and both orders
-// of the weight; prefill by each tile, with each kind of bias and of rows without keys, decode with lengths and with
-// two groups of rows.
+// of the weight; epilogues; prefill by each tile, with each kind of bias and of rows without keys, decode with lengths
+// and with two groups of rows.
 std::vector<CudaQuery> TensorCores() {
   std::vector<CudaQuery> queries;
   for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 4096, 4096},
@@ -302,6 +302,16 @@ std::vector<CudaQuery> TensorCores() {
   gated("linear", {Operand(kBF16, {32, 14336}), Operand(kBF16, {4096, 14336})}, {32, 2048});
   gated("linear_q4", {Operand(kBF16, {5, 64}), Operand(DType::kU4, {48, 64}), Operand(kF16, {48, 2})}, {5, 24},
         {Int("block", 32)});
+  for (const int64_t m : {128, 4096}) {  // an operand of the result's shape, for a split and for whole tiles
+    queries.push_back(Query("linear", {Operand(kF16, {m, 768}), Operand(kF16, {768, 768}), Operand(kF16, {m, 768})},
+                            {Operand(kF16, {m, 768})}));
+    queries.back().epilogue_ins = queries.back().epilogue_whole = 2;
+    queries.back().epilogue =
+        "struct Epilogue {\n  __device__ Epilogue(const sl::Step*, const sl::Arg<2>&) {}\n"
+        "  __device__ float operator()(float v, int64_t, int64_t) const { return v; }\n"
+        "  __device__ float operator()(float v, int64_t, int64_t, sl::f16 e) const { return v + sl::to_float(e); }\n"
+        "};\n";
+  }
   queries.push_back(
       Query("matmul", {Operand(kF16, {3, 200, 136}), Operand(kF16, {3, 136, 264})}, {Operand(kF16, {3, 200, 264})}));
   queries.push_back(Query("matmul", {Operand(kBF16, {3, 200, 136}), Operand(kBF16, {3, 264, 136})},

@@ -40,6 +40,32 @@ module attributes {exec.target = "cuda-sm90a"} {
     return %y : tensor<?x64xf32>
   }
 
+  // Of 16-bit elements that lie as the result does, the functor also takes one that is read already.
+  // CHECK: exec.kernel @half_{{[0-9]+}} library "linear" cuda
+  // CHECK-SAME: return (*this)(value, i0, i1, x0[i0 * 64 + i1 * 1]);
+  // CHECK-SAME: operator()(float value, int64_t i0, int64_t i1, sl::f16 e1) const
+  exec.kernel @half library "linear" cuda {
+      aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
+      grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
+      strided_ins = 0 : i64, strided_outs = 0 : i64, text = "", workspace = "0"}
+  exec.kernel @add generated dims [["p0", "64"], ["p0", "64"], ["p0", "64"]] grid "p0" {
+  ^bb0(%s: tensor<?x64xf16>, %r: tensor<?x64xf16>, %y: tensor<?x64xf16>):
+    %0 = linalg.generic {indexing_maps = [#rows, #rows, #rows], iterator_types = ["parallel", "parallel"]}
+        ins(%s, %r : tensor<?x64xf16>, tensor<?x64xf16>) outs(%y : tensor<?x64xf16>) {
+    ^bb0(%a: f16, %d: f16, %out: f16):
+      %1 = arith.addf %a, %d : f16
+      linalg.yield %1 : f16
+    } -> tensor<?x64xf16>
+    exec.yield %0 : tensor<?x64xf16>
+  }
+  func.func @reads(%x: tensor<?x32xf16> {nn.dims = ["n", "32"]}, %w: tensor<64x32xf16>,
+                   %r: tensor<?x64xf16> {nn.dims = ["n", "64"]}) -> tensor<?x64xf16> {
+    %s = exec.dispatch @half(%x, %w) sizes [["n", "64"]] : (tensor<?x32xf16>, tensor<64x32xf16>) -> tensor<?x64xf16>
+    %y = exec.dispatch @add(%s, %r) sizes [["n", "64"]] params ["n"]
+        : (tensor<?x64xf16>, tensor<?x64xf16>) -> tensor<?x64xf16>
+    return %y : tensor<?x64xf16>
+  }
+
   // Somebody else reads the sum.
   // CHECK-LABEL: func.func @stays
   // CHECK: exec.dispatch @linear(

@@ -254,6 +254,36 @@ TEST(GemmChoice, ManyTilesPersistAndAlternate) {
   EXPECT_LE(how.ctas, Hopper().sms);
 }
 
+// Two tiles an SM at most, so a plain product shares tiles; an expensive epilogue must not wait for the products' end.
+TEST(GemmChoice, WhatAnEpilogueCostsDecidesAboutPingPong) {
+  GemmWhat what = Linear(4096, 3072, 1536);
+  const auto lead = [&] {  // of the best ping-pong plan over the best other
+    double pong = 1e9, other = 1e9;
+    for (const GemmHow& how : GemmCandidates(what, Hopper())) {
+      (how.ping_pong ? pong : other) = std::min(how.ping_pong ? pong : other, how.us);
+    }
+    return other / pong;
+  };
+  const double plain = lead();
+  what.finish_ops = 50;
+  EXPECT_GT(lead(), plain);
+  EXPECT_TRUE(Best(what).ping_pong);
+}
+
+// What an epilogue reads is asked for as early as shared memory allows, and never beyond it.
+TEST(GemmChoice, PanelsThatAreReadGetTheRoomThatIsLeft) {
+  GemmWhat what = Linear(4096, 768, 768);
+  what.finish_reads = true;
+  for (const GemmHow& how : GemmCandidates(what, Hopper())) {
+    EXPECT_LE(how.SharedBytes(), Hopper().shared_per_block) << how.Name();
+    if (how.Name() == "tiles 128x192") {
+      EXPECT_EQ(how.panels, 3);
+    } else if (how.Name() == "tiles 128x256") {
+      EXPECT_EQ(how.panels, 2);
+    }
+  }
+}
+
 // ---- Queries.
 
 CudaDim Varying(int64_t max) { return {.min = 0, .max = max, .typical = 64, .text = "d"}; }
@@ -371,6 +401,32 @@ TEST(GemmCuda, EpiloguesGetTheirOperands) {
   }
   // The step block, maps of x, w and the result (number 4, behind four ins), then x, the result, and the epilogue's.
   EXPECT_EQ(operands, (std::vector<int>{-1, 0, 1, 4, 0, 4, 2, 3}));
+}
+
+// By a map with the result's boxes, if it has the result's type and shape.
+TEST(GemmCuda, AnOperandThatLiesAsTheResultDoesComesByTma) {
+  CudaQuery query = LinearQuery(Fixed(2048), 768, 768);
+  query.epilogue = "struct Epilogue { /* printed from the graph */ };\n";
+  query.epilogue_ins = query.epilogue_whole = 2;
+  query.ins.push_back(query.outs[0]);
+  const auto maps = [&] {
+    const CudaChoice choice = ChooseCuda(query, Hopper()).value();
+    std::vector<CudaParam> found;
+    for (const CudaParam& param : choice.kernel.params) {
+      if (param.kind == CudaParam::Kind::kTensorMap) {
+        found.push_back(param);
+      }
+    }
+    return found;
+  };
+  const std::vector<CudaParam> read = maps();
+  ASSERT_EQ(read.size(), 4u);  // x, w, the result, and what is read
+  EXPECT_EQ(read[3].operand, 2);
+  EXPECT_EQ(read[3].box, read[2].box);
+  EXPECT_EQ(read[3].swizzle, read[2].swizzle);
+  EXPECT_EQ(ChooseCuda(query, Hopper())->kernel.aligned_ins, 7u);
+  query.ins[2].dtype = DType::kF16;
+  EXPECT_EQ(maps().size(), 3u);
 }
 
 TEST(GemmCuda, WhatNoKernelComputesIsRefusedByType) {
