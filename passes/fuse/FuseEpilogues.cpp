@@ -66,7 +66,7 @@ class EpiloguePrinter {
   std::string print();
   // Then: the input of 16-bit elements that is read where the result lies, if any.
   std::optional<unsigned> whole() const { return whole_; }
-  // About as many instructions as an element costs: a narrow operand or result is a conversion.
+  // About as many instructions as an element costs: functions of halves convert them.
   int64_t instructions();
 
  private:
@@ -87,7 +87,7 @@ int64_t EpiloguePrinter::instructions() {
   for (Operation& op : generic_.getBlock()->without_terminator()) {
     bool narrow = llvm::any_of(op.getResultTypes(), [](Type type) { return isHalf(type); });
     bool function = isa<arith::DivFOp>(op) || op.getName().getDialectNamespace() == "math";
-    sum += (function ? 12 : 1) + (narrow ? 4 : 0);
+    sum += function ? (narrow ? 15 : 12) : isa<arith::ConstantOp>(op) ? 0 : 1;
   }
   return sum;
 }

@@ -44,6 +44,9 @@ std::string functionOf(StringRef name) {
   return name.consume_front("math.") && functions.count(name) ? formatv("sl::{0}_", name).str() : "";
 }
 
+// Whether kernels/device/scalar.cuh has the operator for halves too.
+bool isHalfOperator(StringRef sign) { return sign == "+" || sign == "-" || sign == "*"; }
+
 // Of an op whose result has 16 bits, where exactness of f32 is the larger part of its time.
 StringRef narrowFunctionOf(StringRef name) {
   static const llvm::StringMap<StringRef> functions = {
@@ -202,15 +205,18 @@ std::string ScalarText::integer(Operation* op) {
 
 std::string ScalarText::real(Operation* op) {
   Type type = op->getResult(0).getType();
+  StringRef name = op->getName().getStringRef(), sign = operatorOf(name);
+  if (isNarrow(type) && isHalfOperator(sign)) {
+    return formatv("{0} {1} {2}", (*this)[op->getOperand(0)], sign, (*this)[op->getOperand(1)]);
+  }
   SmallVector<std::string> args;
   for (Value operand : op->getOperands()) {
     args.push_back(isNarrow(operand.getType()) ? formatv("sl::widen({0})", (*this)[operand]).str() : (*this)[operand]);
   }
-  StringRef name = op->getName().getStringRef();
   std::string text;
   if (StringRef quick = isNarrow(type) ? narrowFunctionOf(name) : ""; !quick.empty()) {
     text = formatv("sl::narrow_result::{0}({1})", quick, llvm::join(args, ", "));
-  } else if (StringRef sign = operatorOf(name); !sign.empty()) {
+  } else if (!sign.empty()) {
     text = formatv("{0} {1} {2}", args[0], sign, args[1]);
   } else if (std::string function = functionOf(name); !function.empty()) {
     text = function + "(" + llvm::join(args, ", ") + ")";

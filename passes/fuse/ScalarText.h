@@ -1,7 +1,8 @@
 // Scalar ops of linalg bodies as CUDA C++ statements (kernels/device/scalar.cuh has their functions).
 //
-// Registers hold sl::f16 and sl::bf16 as such; arithmetic narrower than f32 is done in f32 and rounded after each op,
-// as the IR says and the CPU does.  Signless integers are signed; i1 is bool.
+// Registers hold sl::f16 and sl::bf16 as such; arithmetic narrower than f32 is rounded after each op, as the IR says
+// and the CPU does: operators are the GPU's own, functions are computed in f32.  Signless integers are signed; i1 is
+// bool.
 #ifndef SLUICE_PASSES_FUSE_SCALARTEXT_H_
 #define SLUICE_PASSES_FUSE_SCALARTEXT_H_
 

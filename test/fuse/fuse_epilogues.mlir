@@ -40,10 +40,12 @@ module attributes {exec.target = "cuda-sm90a"} {
     return %y : tensor<?x64xf32>
   }
 
-  // Of 16-bit elements that lie as the result does, the functor also takes one that is read already.
+  // Of 16-bit elements that lie as the result does, the functor also takes one that is read already.  A sum of halves is
+  // one instruction.
   // CHECK: exec.kernel @half_{{[0-9]+}} library "linear" cuda
   // CHECK-SAME: return (*this)(value, i0, i1, x0[i0 * 64 + i1 * 1]);
   // CHECK-SAME: operator()(float value, int64_t i0, int64_t i1, sl::f16 e1) const
+  // CHECK-SAME: const sl::f16 v0 = e0 + e1;
   exec.kernel @half library "linear" cuda {
       aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
       grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
