@@ -1,5 +1,6 @@
 // Along one axis: running sums, the place of the extreme, the k best in order.
 #pragma once
+#include "kernels/device/barrier.cuh"
 #include "kernels/device/index.cuh"
 #include "kernels/reduce/reduce.cuh"
 
@@ -32,29 +33,113 @@ __device__ __forceinline__ Ranked<M> warp_first(Ranked<M> x) {
   return x;
 }
 
+// Where row `row` of x, which has all its dimensions but kAxis, begins.
+template <int kAxis, typename T, int R>
+__device__ __forceinline__ const T* row_of(const View<const T, R>& x, int64_t row) {
+  int64_t at = 0;
+#pragma unroll
+  for (int d = R - 1; d >= 0; --d) {
+    if (d != kAxis) {
+      const int64_t size = x.size(d), rest = row / size;
+      at += (row - rest * size) * x.stride(d);
+      row = rest;
+    }
+  }
+  return x.data + at;
+}
+
+// Element i of a row of n, if it is better.  NaNs are not; of equal ones the first is, or the last: the first in the
+// order of falling indices.
+template <bool kLargest, bool kLast, typename M, typename T>
+__device__ __forceinline__ void take_better(Ranked<M>& best, T element, int64_t i, int64_t n) {
+  const M v = folded<M>(element);
+  const Ranked<M> next = {v, kLast ? n - 1 - i : i};
+  if (v == v && precedes<kLargest>(next, best)) {
+    best = next;
+  }
+}
+template <bool kLast, typename M>
+__device__ __forceinline__ int64_t index_of(const Ranked<M>& best, int64_t n) {
+  return best.index < 0 ? 0 : kLast ? n - 1 - best.index : best.index;
+}
+
 // A warp a row: the index (i64) of the largest or smallest element; of equal ones the first, or the last.  NaNs never
-// win against a number before them.
+// win, and a row of nothing else gives 0.
 template <int kAxis, bool kLargest, bool kLast, typename T, int R, int Q>
 __device__ __forceinline__ void arg_reduce(const Step* step, const Arg<R>& xa, const Arg<Q>& ya) {
   using M = typename Folded<T>::type;
   const View<const T, R> x(step, xa);
   const View<int64_t, Q> y(step, ya);
-  const int64_t n = x.size(kAxis), inner = product(x, kAxis + 1, R), rows = product(x, 0, kAxis) * inner;
+  const int64_t n = x.size(kAxis), rows = product(x, 0, kAxis) * product(x, kAxis + 1, R), stride = x.stride(kAxis);
   const int lane = threadIdx.x % 32;
   for (int64_t row = blockIdx.x * int64_t(4) + threadIdx.x / 32; row < rows; row += gridDim.x * int64_t(4)) {
-    const T* const from = x.data + row / inner * n * inner + row % inner;
+    const T* const from = row_of<kAxis>(x, row);
     Ranked<M> best = {M(0), -1};
     for (int64_t i = lane; i < n; i += 32) {
-      const M v = folded<M>(from[i * inner]);
-      // The last of equal ones is the first in the order of falling indices.
-      const Ranked<M> next = {v, kLast ? n - 1 - i : i};
-      if (v == v && precedes<kLargest>(next, best)) {
-        best = next;
-      }
+      take_better<kLargest, kLast>(best, from[i * stride], i, n);
     }
     best = warp_first<kLargest>(best);
     if (lane == 0) {
-      y.data[row] = best.index < 0 ? 0 : kLast ? n - 1 - best.index : best.index;
+      y.data[row] = index_of<kLast>(best, n);
+    }
+  }
+}
+
+// To where `to` is in the shared memory of the cluster's first block; cluster_publish() shows it.
+template <typename M>
+__device__ __forceinline__ void store_first_block(Ranked<M>* to, const Ranked<M>& x) {
+  static_assert(sizeof(x) == 16);
+  const ulonglong2 bits = bits_as<ulonglong2>(x);
+  asm volatile("st.shared::cluster.v2.u64 [%0], {%1, %2};" ::"r"(peer_address(shared_address(to), 0)), "l"(bits.x),
+               "l"(bits.y)
+               : "memory");
+}
+
+// The same of rows that are few and long (logits): a cluster of kBlocks blocks a row, in words of 16 bytes where the
+// row has them.
+template <int kAxis, bool kLargest, bool kLast, int kBlocks, int kThreads, typename T, int R, int Q>
+__device__ __forceinline__ void arg_reduce_long(const Step* step, const Arg<R>& xa, const Arg<Q>& ya) {
+  using M = typename Folded<T>::type;
+  constexpr int kWarps = kBlocks * kThreads / 32, kWord = 16 / sizeof(T);
+  // What each warp of the cluster found, in its first block; rows take turns, so that one barrier a row is enough.
+  __shared__ Ranked<M> found[2][kWarps];
+  const View<const T, R> x(step, xa);
+  const View<int64_t, Q> y(step, ya);
+  const int64_t n = x.size(kAxis), rows = product(x, 0, kAxis) * product(x, kAxis + 1, R), stride = x.stride(kAxis);
+  const int rank = cluster_rank(), lane = threadIdx.x % 32, warp = rank * (kThreads / 32) + threadIdx.x / 32;
+  const int64_t thread = rank * kThreads + threadIdx.x;
+  cluster_sync();  // the first block is there
+  int turn = 0;
+  for (int64_t row = blockIdx.x / kBlocks; row < rows; row += gridDim.x / kBlocks, turn ^= 1) {
+    const T* const from = row_of<kAxis>(x, row);
+    const int64_t words = stride == 1 && aligned16(from) ? n / kWord : 0;
+    Ranked<M> best = {M(0), -1};
+#pragma unroll 4
+    for (int64_t w = thread; w < words; w += kBlocks * kThreads) {
+      const Pack<T, kWord> word = reinterpret_cast<const Pack<T, kWord>*>(from)[w];
+#pragma unroll
+      for (int i = 0; i < kWord; ++i) {
+        take_better<kLargest, kLast>(best, word.at[i], w * kWord + i, n);
+      }
+    }
+#pragma unroll 4
+    for (int64_t i = words * kWord + thread; i < n; i += kBlocks * kThreads) {
+      take_better<kLargest, kLast>(best, from[i * stride], i, n);
+    }
+    best = warp_first<kLargest>(best);
+    if (lane == 0) {
+      store_first_block(&found[turn][warp], best);
+    }
+    cluster_publish();
+    if (warp == 0) {
+      for (int w = lane; w < kWarps; w += 32) {
+        const Ranked<M> other = found[turn][w];
+        best = precedes<kLargest>(other, best) ? other : best;
+      }
+      best = warp_first<kLargest>(best);
+      if (lane == 0) {
+        y.data[row] = index_of<kLast>(best, n);
+      }
     }
   }
 }

@@ -105,6 +105,7 @@ std::vector<CudaQuery> Indexed() {
       Query("scatter_elements", {Operand(kBF16, {-4, 5}), Operand(DType::kI32, {-4, 2}), Operand(kBF16, {-4, 2})},
             {Operand(kBF16, {-4, 5})}, {Int("axis", -1), Text("reduction", "max")}),
       Query("arg_reduce", {data}, {Operand(kI64, {-4, -6})}, {Int("axis", 1)}),
+      Query("arg_reduce", {Operand(kBF16, {-4, 1, 50000})}, {Operand(kI64, {-4, 1})}, {Int("axis", 2)}),
       Query("arg_reduce", {Operand(kI64, {-7})}, {Operand(kI64, {})},
             {Int("axis", 0), Text("kind", "min"), Int("select_last_index", 1)}),
       Query("top_k", {Operand(kF16, {-4, 64})}, {Operand(kF16, {-4, 2}), Operand(kI64, {-4, 2})}, {Int("axis", -1)}),

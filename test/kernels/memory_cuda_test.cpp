@@ -34,6 +34,23 @@ TEST(RowsCuda, RowsThatAreUnknownOrTooLongAreReadAgain) {
 
 TEST(RowsCuda, AnInnerAxisIsColumns) { EXPECT_EQ(Softmax(DType::kF32, 64, 0), "a thread a column"); }
 
+TEST(ArgReduceCuda, FewLongRowsHaveAClusterEach) {
+  const auto argmax = [](const CudaOperand& x, int64_t axis) {
+    CudaOperand y = x;
+    y.dims.erase(y.dims.begin() + axis);
+    y.dtype = DType::kI64;
+    return Choose("arg_reduce", x, y, {{"axis", axis}});
+  };
+  // Logits of a step: a warp would read 4,008 times one after the other.
+  const CudaChoice logits = argmax(Operand(DType::kBF16, {-8, 1, 128256}), 2);
+  EXPECT_EQ(logits.plan.name, "8 blocks a row");
+  EXPECT_EQ(logits.kernel.cluster, 8);
+  EXPECT_EQ(logits.kernel.grid[0], "min(ceildiv(x0_0 * x0_1 * 1, 1), 132) * 8");
+  EXPECT_EQ(logits.kernel.strided_ins, 1u);
+  // Many short rows: 16 barriers a microsecond would be needed to keep up with warps.
+  EXPECT_EQ(argmax(Operand(DType::kF32, {-4096, 64}), 1).plan.name, "a warp a row");
+}
+
 CudaChoice Rope(DType type, int64_t heads, int64_t d, int64_t half) {
   const CudaOperand x = Operand(type, {-1, heads, -9, d}), angles = Operand(DType::kF32, {-1, -9, half});
   return ChooseCuda({.name = "rope", .ins = {x, angles, angles}, .outs = {x}}, Hopper()).value();
