@@ -3,6 +3,7 @@ import filecmp
 import json
 import os
 import pathlib
+import re
 import tempfile
 import unittest
 import unittest.mock
@@ -64,6 +65,19 @@ class CudaTargetTest(unittest.TestCase):
         run = self.compile("bert-tiny-optimum", "b.sluice", "--kernel", f"no_such={self.dir / 'mine.cu'}")
         self.assertEqual(run.code, 2)
         self.assertIn("no GPU kernel 'no_such'", run.err)
+
+    def test_nothing_is_compiled_at_run_time(self):
+        """Images are machine code for this GPU alone, with no PTX for the driver to compile, and what runs them knows no
+        compiler; test/gpu/run.sh forbids the driver's too."""
+        tools.check(self.compile("llama-tiny-optimum", "a.sluice"))
+        artifact = (self.dir / "a.sluice").read_bytes()
+        self.assertGreater(len(re.findall(rb"\x7fELF\x02\x01.{12}\xbe\x00", artifact, re.DOTALL)), 5)  # machine 190: CUDA
+        for ptx in (rb"\.version \d+\.\d+\s+\.target sm_", rb"\x50\xed\x55\xba", rb"\.nv_debug_ptx_txt"):
+            self.assertIsNone(re.search(ptx, artifact))  # as text, in a fat binary, in a section
+        for tool in ("sluice-run", "sluice-bench"):
+            binary = (tools.BUILD / "bin" / tool).read_bytes()
+            self.assertIn(b"libcuda.so.1", binary)
+            self.assertIsNone(re.search(rb"(?i)nvrtc|nvjitlink|nvptxcompiler|cuLinkCreate|cuModuleLoadDataEx", binary))
 
     def test_without_nvrtc_the_answer_is_clear(self):
         with unittest.mock.patch.dict(os.environ, {"SLUICE_NVRTC": "/nonexistent/libnvrtc.so.13"}):

@@ -7,6 +7,7 @@
 # SLUICE_SYNC=1 waits after each kernel and names the one that fails.
 set -uo pipefail
 cd "$(dirname "$0")"
+export CUDA_DISABLE_PTX_JIT=1  # images hold machine code: nothing is compiled at run time
 export MODE=results
 [[ ${1:-} == memcheck || ${1:-} == racecheck ]] && MODE=$1 && shift
 only=${1:-.}
