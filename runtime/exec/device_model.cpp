@@ -118,7 +118,13 @@ absl::Status DeviceModel::LoadWeights(const Program& program, std::span<const We
   if (constants.size() > 0) {
     uploads.push_back({constant(0), {program.constants.get(), static_cast<size_t>(constants.size())}});
   }
-  return device_->CopyAll(uploads, pool);
+  for (const cuda::Device::Upload& upload : uploads) {
+    copied_.bytes += static_cast<int64_t>(upload.from.size());
+  }
+  const int64_t begin = NowNs();
+  RETURN_IF_ERROR(device_->CopyAll(uploads, pool));
+  copied_.ns = NowNs() - begin;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<const DeviceModel>> DeviceModel::Load(const Program& program, int ordinal,

@@ -32,6 +32,11 @@ class DeviceModel {
   // Where a byte of Program.constants is.
   cuda::CUdeviceptr constant(int64_t offset) const { return memory_->address() + constants_at_ + offset; }
   int64_t bytes() const { return memory_->bytes(); }
+  // What bringing weights and constants from the host took.
+  struct Copied {
+    int64_t bytes = 0, ns = 0;
+  };
+  const Copied& copied() const { return copied_; }
   int64_t counters() const { return counters_; }  // the most that one kernel asks for
 
  private:
@@ -46,6 +51,7 @@ class DeviceModel {
   std::unique_ptr<cuda::DeviceBlock> memory_;
   std::vector<cuda::CUdeviceptr> weights_;  // 0: no kernel on the device reads it
   int64_t constants_at_ = 0;
+  Copied copied_;
   int64_t counters_ = 0;
 };
 

@@ -29,6 +29,7 @@ struct BenchOptions {
   bool kernels = false;
   bool on_device = false;
   bool decode = false;
+  bool load = false;
   bool json = false;
   std::string batch = "1";
   int64_t context = 512;
@@ -40,6 +41,8 @@ absl::StatusOr<std::vector<int64_t>> ParseList(const std::string& text, const st
 
 // Each prints text or adds its field to the open JSON object.
 absl::Status BenchRuns(const BenchOptions& options, const std::shared_ptr<const exec::Model>& model, JsonWriter* json);
+// How fast the weights came to the GPU, beside what its link to the host can do.
+absl::Status BenchLoad(const exec::Model& model, JsonWriter* json);
 absl::Status BenchDecode(const BenchOptions& options, const std::shared_ptr<const exec::Model>& model,
                          JsonWriter* json);
 

@@ -21,6 +21,7 @@ void Declare(Flags& flags, BenchOptions& o) {
   flags.Switch(&o.kernels, 0, "kernels", "one row a launch: time, GB/s, TFLOP/s, share of the roofline");
   flags.Switch(&o.on_device, 0, "on-device", "inputs and results stay on the GPU; runs are queued, 10 a timed wait");
   flags.Switch(&o.decode, 0, "decode", "time prefill and decode of a decoder");
+  flags.Switch(&o.load, 0, "load", "how fast the weights came to the GPU, beside its link to the host");
   flags.String(&o.batch, 0, "batch", "1,8,32", "--decode: sequences at a time");
   flags.Int(&o.context, 0, "context", "N", "--decode: positions before the first timed step");
   flags.Int(&o.tokens, 0, "tokens", "N", "--decode: timed steps");
@@ -37,6 +38,9 @@ absl::Status Run(const BenchOptions& o) {
   json.BeginObject().Field("device", model->device() != nullptr
                                          ? model->device()->device().name()
                                          : absl::StrFormat("cpu, %d threads", model->pool().threads()));
+  if (o.load) {
+    RETURN_IF_ERROR(BenchLoad(*model, o.json ? &json : nullptr));
+  }
   RETURN_IF_ERROR(o.decode ? BenchDecode(o, model, o.json ? &json : nullptr)
                            : BenchRuns(o, model, o.json ? &json : nullptr));
   json.EndObject();
