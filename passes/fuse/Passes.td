@@ -4,6 +4,20 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ChooseTokensPass : Pass<"sluice-choose-tokens", "::mlir::ModuleOp"> {
+  let summary = "Lets a decoder on a GPU choose its next tokens there.";
+  let description = [{
+    Runs first in fuse, when logits are what the caller gets, in the type of the precision phase.
+
+    Input: @main with an argument of role `tokens`, a result of role `logits` and a cache that grows.
+    Output: one more result of @main, of role `next`: the `nn.arg_reduce` of each sequence's last logits, in the type of the
+    tokens. A step of greedy generation feeds it to the next one without a way over the host; callers do not see it.
+
+    Leaves everything else alone, and the CPU, where logits are at hand.
+  }];
+  let dependentDialects = ["::mlir::nn::NNDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def MergeLinearsPass : Pass<"sluice-merge-linears", "::mlir::ModuleOp"> {
   let summary = "Merges linears that share an input into one.";
   let description = [{

@@ -6,6 +6,9 @@
 namespace mlir::sluice::fuse {
 
 void buildFusePipeline(OpPassManager& pm) {
+  //--- Decoders: an op more, to be treated as all others.
+  pm.addPass(createChooseTokensPass());
+
   // Equal sub-graphs once: equal weight expressions become one weight, equal broadcasts one operand.
   pm.addPass(createCSEPass());
 

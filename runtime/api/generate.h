@@ -21,12 +21,13 @@ struct GenerateOptions {
   int64_t max_tokens = 128;
   text::SamplingParams sampling;
   std::vector<int64_t> eos;
+  bool logits = true;  // steps have them; without, a GPU that chooses the most likely token keeps them to itself
 };
 
 struct Step {
   int64_t token = 0;
   bool is_eos = false;        // the text ends with it
-  exec::Decoder::Row logits;  // [vocab] the token was chosen from; valid during the call
+  exec::Decoder::Row logits;  // [vocab] the token was chosen from, or no data; valid during the call
 };
 
 struct GenerateStats {

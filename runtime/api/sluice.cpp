@@ -73,7 +73,7 @@ struct PortText {
   std::vector<const char*> pointers;
 };
 
-std::vector<PortText> Texts(const Model& model, const std::vector<PortDesc>& ports) {
+std::vector<PortText> Texts(const Model& model, std::span<const PortDesc> ports) {
   std::vector<PortText> texts;
   for (const PortDesc& port : ports) {
     PortText& text = texts.emplace_back();
@@ -150,7 +150,7 @@ sluice_status Load(absl::StatusOr<std::shared_ptr<const sluice::artifact::Artifa
   return SLUICE_OK;
 }
 
-sluice_status GivePort(const std::vector<PortDesc>& ports, const std::vector<PortText>& texts, int index,
+sluice_status GivePort(std::span<const PortDesc> ports, const std::vector<PortText>& texts, int index,
                        sluice_port* to) {
   if (index < 0 || index >= static_cast<int>(ports.size())) {
     return Report(absl::OutOfRangeError(absl::StrFormat("there is no port %d of %d", index, ports.size())));
@@ -199,7 +199,7 @@ absl::Status TakeArguments(sluice_context* c, const sluice_tensor* inputs, int i
 }
 
 absl::Status RunTaken(sluice_context* c, sluice_tensor* outputs) {
-  RETURN_IF_ERROR(c->context->Run(c->inputs, c->outputs, c->on_device));
+  RETURN_IF_ERROR(c->context->Run(c->inputs, c->outputs, {.on_device = c->on_device}));
   for (size_t i = 0; i < c->outputs.size(); ++i) {
     if (c->outputs[i].wanted) {
       ToC(c->outputs[i].tensor, At(outputs, static_cast<int>(i)));
@@ -327,6 +327,7 @@ sluice_status sluice_context_generate(sluice_context* context, const int64_t* pr
   generate.max_tokens = o.max_tokens > 0 ? o.max_tokens : generate.max_tokens;
   generate.sampling = {
       .temperature = o.temperature, .top_k = o.top_k, .top_p = o.top_p > 0 ? o.top_p : 1.0f, .seed = o.seed};
+  generate.logits = false;
   generate.eos.assign(o.eos, o.eos + o.eos_count);
   return Report(
       sluice::api::Generate(*context->context, {prompt, prompt_count}, generate, [&](const sluice::api::Step& step) {

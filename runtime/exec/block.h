@@ -18,7 +18,7 @@ struct Counters {
   int64_t allocations = 0;
   int64_t bytes_allocated = 0;  // over all allocations
   int64_t launches = 0;         // kernels run
-  int64_t queue_ns = 0;         // on a GPU: from the start of a run until all its work is queued
+  int64_t queue_ns = 0;         // on a GPU: from the start of a run until all its work is queued, without waits
 };
 
 // Owned, 64-byte aligned, uninitialised.  Move-only.

@@ -13,7 +13,7 @@ Context::Context(std::shared_ptr<const Model> model, std::unique_ptr<DeviceEngin
     : model_(std::move(model)),
       engine_(model_->program(), model_->weights(), model_->pool(), std::move(device)),
       state_sizes_(model_->program().states.size()),
-      given_(model_->outputs().size()) {
+      given_(model_->program().main().outputs.size()) {
   for (size_t i = 0; i < model_->outputs().size(); ++i) {
     kept_.emplace_back(&engine_.counters);
   }
@@ -141,12 +141,12 @@ absl::Status Context::SetStream(void* stream) {
   return engine_.device->stream.Use(static_cast<cuda::CUstream>(stream));
 }
 
-absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> outputs,
-                          std::span<const uint8_t> on_device) {
+absl::Status Context::Run(std::span<const Tensor> inputs, std::span<RunOutput> outputs, const InputFacts& facts,
+                          bool wait) {
   if (engine_.device != nullptr) {
     RETURN_IF_ERROR(engine_.device->model.device().MakeCurrent());
   }
-  const absl::Status status = RunPrepared(inputs, outputs, on_device);
+  const absl::Status status = RunPrepared(inputs, outputs, facts, wait);
   engine_.cancelled.store(false, std::memory_order_relaxed);
   if (engine_.device != nullptr && absl::IsInternal(status) && !engine_.device->launch_by_launch) {
     return absl::InternalError(
@@ -196,24 +196,25 @@ absl::Status Context::BringToHost(std::span<const uint8_t> on_device) {
   return copied ? engine_.device->stream.Synchronize() : absl::OkStatus();
 }
 
-absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunOutput> outputs,
-                                  std::span<const uint8_t> on_device) {
+absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunOutput> outputs, InputFacts facts,
+                                  bool wait) {
   const int64_t begin = engine_.device != nullptr ? NowNs() : 0;
   RETURN_IF_ERROR(CheckInputs(inputs, true));
-  if (!on_device.empty() && on_device.size() != inputs.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("inputs: %d given, places of %d", inputs.size(), on_device.size()));
+  const auto complete = [&](const auto& list) { return list.empty() || list.size() == inputs.size(); };
+  if (!complete(facts.on_device) || !complete(facts.kept)) {
+    return absl::InvalidArgumentError(absl::StrFormat("inputs: %d given, places of %d, kept bytes of %d", inputs.size(),
+                                                      facts.on_device.size(), facts.kept.size()));
   }
   if (outputs.size() != model_->outputs().size()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("outputs: %d given, the model has %d", outputs.size(), model_->outputs().size()));
   }
-  RETURN_IF_ERROR(CheckPlaces(outputs, on_device));
-  if (std::any_of(on_device.begin(), on_device.end(), [](uint8_t there) { return there != 0; })) {
+  RETURN_IF_ERROR(CheckPlaces(outputs, facts.on_device));
+  if (std::any_of(facts.on_device.begin(), facts.on_device.end(), [](uint8_t there) { return there != 0; })) {
     inputs_.assign(inputs.begin(), inputs.end());
-    RETURN_IF_ERROR(BringToHost(on_device));
+    RETURN_IF_ERROR(BringToHost(facts.on_device));
     inputs = inputs_;
-    on_device = on_device_;
+    facts.on_device = on_device_;
   }
   if (!HasPast(inputs)) {
     inputs = WithoutPast(inputs);
@@ -221,12 +222,12 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
   }
   RETURN_IF_ERROR(BindSizes(inputs));
   RETURN_IF_ERROR(PrepareStates(inputs));
-  bool queued = engine_.device != nullptr && engine_.device->stream.borrowed();
+  bool queued = engine_.device != nullptr && (engine_.device->stream.borrowed() || !wait);
   for (size_t i = 0; i < outputs.size(); ++i) {
     given_[i] = outputs[i].on_device ? Memory{} : Memory{static_cast<uint8_t*>(outputs[i].data), outputs[i].bytes};
     queued = queued && (outputs[i].on_device || !outputs[i].wanted);
   }
-  RETURN_IF_ERROR(engine_.frames[0]->Run(inputs, given_, on_device));
+  RETURN_IF_ERROR(engine_.frames[0]->Run(inputs, given_, facts));
   engine_.counters.queue_ns += engine_.device != nullptr ? NowNs() - begin : 0;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].wanted) {
@@ -298,6 +299,38 @@ absl::Status Context::GiveOnDevice(size_t index, RunOutput& output) {
   }
   output.tensor.data = output.data;
   SetDenseStrides(output.tensor);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Tensor> Context::Chosen() {
+  Frame& main = *engine_.frames[0];
+  const size_t next = static_cast<size_t>(model_->program().next);
+  Tensor tensor = main.Output(next);
+  ASSIGN_OR_RETURN(const cuda::CUdeviceptr address, main.OnDevice(next));
+  tensor.data = reinterpret_cast<void*>(address);
+  return tensor;
+}
+
+absl::Status Context::CopyChosen(PinnedTokens& to) {
+  RETURN_IF_ERROR(to.copied_.Wait());
+  const int64_t begin = NowNs();
+  ASSIGN_OR_RETURN(to.tensor_, Chosen());
+  const cuda::CUdeviceptr from = reinterpret_cast<cuda::CUdeviceptr>(to.tensor_.data);
+  const int64_t bytes = DenseBytes(to.tensor_);
+  RETURN_IF_ERROR(to.block_.Reserve(bytes));
+  to.tensor_.data = to.block_.data();
+  RETURN_IF_ERROR(engine_.device->stream.CopyOut(to.block_.data(), from, bytes));
+  RETURN_IF_ERROR(to.copied_.Record(engine_.device->stream));
+  engine_.counters.queue_ns += NowNs() - begin;
+  return absl::OkStatus();
+}
+
+absl::Status PinnedTokens::Read(std::vector<int64_t>& tokens) {
+  RETURN_IF_ERROR(copied_.Wait());
+  tokens.resize(static_cast<size_t>(tensor_.elements()));
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    tokens[i] = tensor_.dtype == DType::kI64 ? tensor_.as<int64_t>()[i] : tensor_.as<int32_t>()[i];
+  }
   return absl::OkStatus();
 }
 

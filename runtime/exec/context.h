@@ -33,6 +33,22 @@ struct RunOutput {
   kernels::Tensor tensor;  // the result, when wanted: dense, with its real sizes
 };
 
+// Tokens that a GPU chose, on their way to the host.
+class PinnedTokens {
+ public:
+  explicit PinnedTokens(const cuda::Device& device) : block_(device), copied_(device) {}
+  ~PinnedTokens() { copied_.Wait().IgnoreError(); }  // the memory is being written until then
+
+  // Waits for them.
+  absl::Status Read(std::vector<int64_t>& tokens);
+
+ private:
+  friend class Context;
+  cuda::PinnedBlock block_;
+  cuda::Event copied_;
+  kernels::Tensor tensor_;  // in the block
+};
+
 class Context {
  public:
   static absl::StatusOr<std::unique_ptr<Context>> Create(std::shared_ptr<const Model> model);
@@ -42,9 +58,25 @@ class Context {
   // Runs once.  `inputs`: one a port; not present() where a state's past is not given.  `outputs`: one a port.
   // kInvalidArgument names the input (missing, element type, rank, size), the broken assumption, or the output whose
   // memory is too small; kCancelled after Cancel; kernel errors name the ONNX node.
-  // `on_device`: one an input, not 0 where its data are in memory of the model's GPU; empty: none.
   absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs,
-                   std::span<const uint8_t> on_device = {});
+                   const InputFacts& facts = {}) {
+    return Run(inputs, outputs, facts, /*wait=*/true);
+  }
+  // The same on a GPU, but returns once the run is queued; no output may be wanted on the host.  Errors of kernels come
+  // with a later call.
+  absl::Status Queue(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs, const InputFacts& facts) {
+    return Run(inputs, outputs, facts, /*wait=*/false);
+  }
+
+  // The model chooses tokens itself, on its GPU: the most likely ones behind the last positions.
+  bool chooses() const {
+    const Program& program = model_->program();
+    return engine_.device != nullptr && program.next >= 0 && !program.main().segments.empty();
+  }
+  // Those of the last run, [batch, 1], in memory of the GPU until the next one.
+  absl::StatusOr<kernels::Tensor> Chosen();
+  // Queues a copy of them to the host.
+  absl::Status CopyChosen(PinnedTokens& to);
 
   // Work goes to the caller's CUDA stream from now on, behind what is in it; null: to the context's own.  A run whose
   // wanted outputs are all on the device then returns once it is queued.  kFailedPrecondition without a GPU.
@@ -79,8 +111,10 @@ class Context {
   absl::Status BindSizes(std::span<const kernels::Tensor> inputs);
   void HeldOnHost(size_t state);  // its twin on the device is old
   absl::Status PrepareStates(std::span<const kernels::Tensor> inputs);
-  absl::Status RunPrepared(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs,
-                           std::span<const uint8_t> on_device);
+  absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs, const InputFacts& facts,
+                   bool wait);
+  absl::Status RunPrepared(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs, InputFacts facts,
+                           bool wait);
   absl::Status CheckPlaces(std::span<const RunOutput> outputs, std::span<const uint8_t> on_device) const;
   absl::Status BringToHost(std::span<const uint8_t> on_device);
   absl::Status TakeOutput(size_t index, RunOutput& output);

@@ -149,6 +149,31 @@ plan::SizeExpr ExprOf(const Program& program, uint32_t slot) {
   }
 }
 
+// Steps feed what is in `next` to the input of role `tokens`.
+absl::Status FindNext(Program& program) {
+  const FunctionDesc& main = program.main();
+  for (size_t i = 0; i < main.outputs.size(); ++i) {
+    const PortDesc& port = main.outputs[i];
+    if (port.role != "next") {
+      continue;
+    }
+    const auto tokens = std::find_if(main.inputs.begin(), main.inputs.end(),
+                                     [](const PortDesc& input) { return input.role == "tokens"; });
+    const bool taken = tokens != main.inputs.end() && tokens->dtype == port.dtype &&
+                       (port.dtype == DType::kI64 || port.dtype == DType::kI32);
+    const BufferDesc& buffer = main.buffers[port.buffer];
+    const bool own = buffer.kind == BufferKind::kOutput && buffer.index == static_cast<int32_t>(i);
+    if (!taken || !own || i + 1 != main.outputs.size() || port.sizes.size() != 2) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: outputs[%d] ('%s'): no tokens that the input of role 'tokens' takes, behind all other "
+                          "outputs (compile the model again)",
+                          program.artifact->where(), i, port.name));
+    }
+    program.next = static_cast<int32_t>(i);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<uint32_t> SymbolsOf(const Program& program, uint32_t slot) {
@@ -214,6 +239,7 @@ absl::StatusOr<std::unique_ptr<const Program>> Decode(std::shared_ptr<const arti
     AssignSegments(function);
     RETURN_IF_ERROR(AssignStages(*program, function));
   }
+  RETURN_IF_ERROR(FindNext(*program));
   return program;
 }
 

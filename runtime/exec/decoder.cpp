@@ -67,10 +67,14 @@ absl::Status Decoder::FindRoles() {
   has_states_ = !model.program().states.empty();
   bytes_.resize(model.inputs().size());
   inputs_.resize(model.inputs().size());
+  kept_.resize(model.inputs().size(), 0);
   outputs_.resize(model.outputs().size());
   bool tokens = false;
-  for (const PortDesc& port : model.inputs()) {
-    tokens = tokens || RoleOf(port) == Role::kTokens;
+  for (size_t i = 0; i < model.inputs().size(); ++i) {
+    if (RoleOf(model.inputs()[i]) == Role::kTokens) {
+      tokens = true;
+      tokens_ = i;
+    }
   }
   const auto logits = std::find_if(model.outputs().begin(), model.outputs().end(),
                                    [](const PortDesc& port) { return port.role == "logits"; });
@@ -125,6 +129,7 @@ absl::Status Decoder::Fill(size_t input, int64_t fed, int64_t past) {
   // A mask is all ones: those of the step before stay.
   const int64_t begin =
       role == Role::kMask ? std::min(n, static_cast<int64_t>(bytes_[input].size()) * 8 / BitWidth(port.dtype)) : 0;
+  kept_[input] = ByteSize(port.dtype, begin);
   bytes_[input].resize(static_cast<size_t>(ByteSize(port.dtype, n)));
   t.data = bytes_[input].data();
   const bool written = Write(port.dtype, bytes_[input].data(), begin, n, [&](int64_t i) -> int64_t {
@@ -144,11 +149,8 @@ absl::Status Decoder::Fill(size_t input, int64_t fed, int64_t past) {
                        absl::StrFormat("input '%s': role %s of type %s", port.name, port.role, Name(port.dtype)));
 }
 
-absl::Status Decoder::Step(std::span<const int64_t> tokens) {
-  if (tokens.empty() || static_cast<int64_t>(tokens.size()) % batch_ != 0) {
-    return absl::InvalidArgumentError("tokens: none given, or not the same number for each sequence");
-  }
-  const int64_t count = static_cast<int64_t>(tokens.size()) / batch_;
+// Inputs for a run on `count` tokens a sequence.  Without `tokens` they are on the GPU already.
+absl::Status Decoder::FillAll(std::span<const int64_t> tokens, int64_t count) {
   int64_t past = length_;
   int64_t fed = count;
   fed_tokens_.assign(tokens.begin(), tokens.end());
@@ -169,9 +171,21 @@ absl::Status Decoder::Step(std::span<const int64_t> tokens) {
     }
   }
   for (size_t i = 0; i < inputs_.size(); ++i) {
-    RETURN_IF_ERROR(Fill(i, fed, past));
+    if (i != tokens_ || !tokens.empty()) {
+      RETURN_IF_ERROR(Fill(i, fed, past));
+    }
   }
-  RETURN_IF_ERROR(context_.Run(inputs_, outputs_));
+  return absl::OkStatus();
+}
+
+absl::Status Decoder::Step(std::span<const int64_t> tokens) {
+  if (tokens.empty() || static_cast<int64_t>(tokens.size()) % batch_ != 0) {
+    return absl::InvalidArgumentError("tokens: none given, or not the same number for each sequence");
+  }
+  const int64_t count = static_cast<int64_t>(tokens.size()) / batch_;
+  RETURN_IF_ERROR(FillAll(tokens, count));
+  outputs_[logits_].wanted = true;
+  RETURN_IF_ERROR(context_.Run(inputs_, outputs_, {.kept = kept_}));
   const Tensor& logits = outputs_[logits_].tensor;
   if (logits.rank < 2 || logits.elements() == 0 || logits.sizes[0] != batch_) {
     return absl::FailedPreconditionError("output '" + context_.model().outputs()[logits_].name +
@@ -180,6 +194,40 @@ absl::Status Decoder::Step(std::span<const int64_t> tokens) {
   length_ += count;
   GrowInputs();
   return absl::OkStatus();
+}
+
+absl::Status Decoder::Queue(std::span<const int64_t> tokens) {
+  if (!chooses() || queued() >= kQueued || static_cast<int64_t>(tokens.size()) % batch_ != 0 ||
+      (tokens.empty() && queued_ == 0)) {
+    return absl::FailedPreconditionError(
+        "tokens: none given or chosen before, not the same number for each sequence, or no room to choose more");
+  }
+  const int64_t count = tokens.empty() ? 1 : static_cast<int64_t>(tokens.size()) / batch_;
+  on_device_.assign(inputs_.size(), 0);
+  if (tokens.empty()) {
+    ASSIGN_OR_RETURN(inputs_[tokens_], context_.Chosen());
+    on_device_[tokens_] = 1;
+  }
+  RETURN_IF_ERROR(FillAll(tokens, count));
+  outputs_[logits_].wanted = false;
+  RETURN_IF_ERROR(context_.Queue(inputs_, outputs_, {.on_device = on_device_, .kept = kept_}));
+  if (static_cast<int64_t>(chosen_.size()) < kQueued) {
+    chosen_.emplace_back(context_.model().device()->device());
+  }
+  RETURN_IF_ERROR(context_.CopyChosen(chosen_[queued_ % kQueued]));
+  ++queued_;
+  length_ += count;
+  GrowInputs();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::span<const int64_t>> Decoder::Chosen() {
+  if (queued() == 0) {
+    return absl::FailedPreconditionError("tokens: no step is queued that chooses any");
+  }
+  RETURN_IF_ERROR(chosen_[taken_ % kQueued].Read(taken_tokens_));
+  ++taken_;
+  return taken_tokens_;
 }
 
 // Inputs get room for all positions that the caches have: a step allocates nothing but where those grow.

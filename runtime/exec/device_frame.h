@@ -35,6 +35,12 @@ struct Held {
   bool device = false;
 };
 
+// What is known of a run's inputs besides their tensors; of each: one an input, or nothing.
+struct InputFacts {
+  std::span<const uint8_t> on_device;  // not 0: its data are in memory of the model's GPU
+  std::span<const int64_t> kept;       // so many of its first bytes are what they were in the run before
+};
+
 // What the device frames of one context share.
 struct DeviceEngine {
   static absl::StatusOr<std::unique_ptr<DeviceEngine>> Create(const DeviceModel& model, size_t states);
@@ -65,9 +71,9 @@ class DeviceFrame {
               const std::vector<kernels::Tensor>& tensors);
   ~DeviceFrame();
 
-  // A run begins: inputs are on the host, or in memory of the caller's on the device (`on_device`: one an input; empty:
-  // none), where roots_ then point; nothing else is anywhere.
-  void Begin(std::span<const uint8_t> on_device);
+  // A run begins: inputs are on the host, or in memory of the caller's on the device, where roots_ then point; nothing
+  // else is anywhere.
+  void Begin(const InputFacts& facts);
   // A plan was placed for a stage.
   absl::Status Place(size_t stage, const MemoryPlan& plan);
   // Views of the segment are filled.
@@ -80,6 +86,8 @@ class DeviceFrame {
   // Makes `output`, which is dense and lies in the buffer, its last position alone, and brings that to the host, until
   // the next call; false where the host has the bytes, or nobody.
   absl::StatusOr<bool> LastToHost(int32_t buffer, kernels::Tensor& output);
+  // Where the bytes of a buffer are on the device, once what is queued has run.
+  absl::StatusOr<cuda::CUdeviceptr> OnDevice(uint32_t buffer);
   // Copies `bytes` of a buffer, from `offset` on, to memory on the device.
   absl::Status CopyTo(cuda::CUdeviceptr to, int32_t buffer, int64_t offset, int64_t bytes);
 
@@ -110,13 +118,12 @@ class DeviceFrame {
   absl::Status ToDevice(uint32_t buffer);
   absl::StatusOr<cuda::CUdeviceptr> Address(uint32_t buffer);
   int64_t BytesOf(uint32_t buffer) const;
-  bool IsMask(uint32_t input) const;
   absl::Status Reserve(cuda::DeviceBlock& block, int64_t bytes);
   int64_t RoomOf(const PortDesc& port, const MemoryPlan& plan) const;
   // Makes room for the plan's inputs.
   absl::Status PlaceInputs(const MemoryPlan& plan);
   // Puts bytes among those that the next Send copies.
-  absl::Status Stage(size_t part, const void* from, int64_t bytes);
+  absl::Status Stage(size_t part, const void* from, int64_t bytes, int64_t kept = 0);
   absl::Status StageStep();
   absl::Status Send();
 
@@ -144,6 +151,7 @@ class DeviceFrame {
   const std::vector<kernels::Tensor>& tensors_;
   std::vector<Held> held_;                       // one a buffer; a state's is the engine's
   std::vector<uint8_t> foreign_;                 // one a buffer: the caller's, on the device
+  std::vector<int64_t> kept_;                    // one a buffer: InputFacts::kept
   std::vector<cuda::CUdeviceptr> addresses_;     // one a buffer
   std::map<uint32_t, cuda::DeviceBlock> ports_;  // of outputs and of large inputs
   std::vector<StageMemory> stages_;

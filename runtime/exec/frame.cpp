@@ -129,8 +129,7 @@ absl::Status Frame::RunOnDevice(size_t index) {
   return device_->RunSegment(index);
 }
 
-absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> outputs,
-                        std::span<const uint8_t> on_device) {
+absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> outputs, const InputFacts& facts) {
   for (size_t b = 0; b < roots_.size(); ++b) {
     const BufferDesc& buffer = function_.buffers[b];
     if (buffer.kind == BufferKind::kInput) {
@@ -139,7 +138,7 @@ absl::Status Frame::Run(std::span<const Tensor> inputs, std::span<const Memory> 
   }
   given_ = outputs;
   if (device_ != nullptr) {
-    device_->Begin(on_device);
+    device_->Begin(facts);
   }
   RETURN_IF_ERROR(EnterStage(0));
   return engine_.observer != nullptr ? RunInstrs<true>() : RunInstrs<false>();
@@ -299,6 +298,10 @@ absl::Status Frame::CopyToDevice(size_t i, cuda::CUdeviceptr to, int64_t bytes) 
   const bool state = function_.buffers[buffer].kind == BufferKind::kState;
   const uint8_t* root = state ? engine_.states[function_.buffers[buffer].index].data() : roots_[buffer].data;
   return device_->CopyTo(to, buffer, output.as<const uint8_t>() - root, bytes);
+}
+
+absl::StatusOr<cuda::CUdeviceptr> Frame::OnDevice(size_t i) {
+  return device_->OnDevice(static_cast<uint32_t>(function_.outputs[i].buffer));
 }
 
 Frame::MemoryUse Frame::Use() const {

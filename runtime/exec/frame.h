@@ -41,10 +41,10 @@ class Frame {
 
   // Runs the function.  The engine's sizes are bound.  `inputs`: one dense tensor a port (none for states).
   // `outputs`: memory for one output a port, where the caller has some; without, the frame keeps the result until its
-  // next run.  `on_device`: one an input, whose data are on the GPU when it is not 0; empty: none.  Only where
-  // reads_on_host() is false.  kInvalidArgument when memory is too small; errors of kernels name the ONNX node.
+  // next run.  Inputs may be on the GPU where reads_on_host() is false.  kInvalidArgument when memory is too small;
+  // errors of kernels name the ONNX node.
   absl::Status Run(std::span<const kernels::Tensor> inputs, std::span<const Memory> outputs,
-                   std::span<const uint8_t> on_device = {});
+                   const InputFacts& facts = {});
   // Some instruction runs on the host.
   bool reads_on_host() const;
 
@@ -63,6 +63,8 @@ class Frame {
     return device_ == nullptr ? absl::OkStatus() : device_->ToHost(function_.outputs[i].buffer);
   }
 
+  // Where output i, of a buffer of its own, is on the GPU; the frame runs there, in part at least.
+  absl::StatusOr<cuda::CUdeviceptr> OnDevice(size_t i);
   // Copies output i, which is dense, to memory of the GPU.
   absl::Status CopyToDevice(size_t i, cuda::CUdeviceptr to, int64_t bytes);
 

@@ -9,7 +9,7 @@
 namespace sluice::exec {
 namespace {
 
-absl::StatusOr<int> FindPort(const std::vector<PortDesc>& ports, const std::string& name, const char* kind) {
+absl::StatusOr<int> FindPort(std::span<const PortDesc> ports, const std::string& name, const char* kind) {
   std::string names;
   for (size_t i = 0; i < ports.size(); ++i) {
     if (ports[i].name == name) {

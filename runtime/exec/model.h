@@ -47,7 +47,11 @@ class Model {
   const DeviceModel* device() const { return device_.get(); }  // null: on the CPU
 
   const std::vector<PortDesc>& inputs() const { return program_->main().inputs; }
-  const std::vector<PortDesc>& outputs() const { return program_->main().outputs; }
+  // Those that callers see: all but `next`.
+  std::span<const PortDesc> outputs() const {
+    const std::span<const PortDesc> all = program_->main().outputs;
+    return all.first(all.size() - (program_->next >= 0 ? 1 : 0));
+  }
   // Index of the port of that name; kInvalidArgument lists the names there are.
   absl::StatusOr<int> FindInput(const std::string& name) const;
   absl::StatusOr<int> FindOutput(const std::string& name) const;

@@ -183,6 +183,7 @@ struct Program {
   std::vector<StateDesc> states;
   std::vector<uint8_t> main_binds;  // symbols that @main's inputs or states bind, one flag a symbol
   bool on_device = false;           // some kernels run on a GPU
+  int32_t next = -1;                // @main's output of role `next`, its last one; -1: it has none
 
   const FunctionDesc& main() const { return functions[0]; }
   std::string SlotText(uint32_t slot) const;                        // "past + seq"

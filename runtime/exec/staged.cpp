@@ -40,14 +40,17 @@ bool Staged::Place(std::span<const int64_t> rooms) {
   return true;
 }
 
-void Staged::Set(size_t index, const void* from, int64_t bytes) {
+void Staged::Set(size_t index, const void* from_data, int64_t bytes, int64_t kept) {
   Part& part = parts_[index];
   uint8_t* const to = memory_ + part.offset;
-  const int64_t same = Common(to, static_cast<const uint8_t*>(from), std::min(bytes, part.held));
+  const uint8_t* const from = static_cast<const uint8_t*>(from_data);
+  const int64_t held = std::min(bytes, part.held);
+  kept = std::min(kept, held);
+  const int64_t same = kept + Common(to + kept, from + kept, held - kept);
   if (same == bytes) {
     return;
   }
-  std::memcpy(to + same, static_cast<const uint8_t*>(from) + same, static_cast<size_t>(bytes - same));
+  std::memcpy(to + same, from + same, static_cast<size_t>(bytes - same));
   part.held = std::max(part.held, bytes);
   changes_.push_back({index, {part.offset + same, part.offset + bytes}});
 }

@@ -26,8 +26,9 @@ class Staged {
   void SetMemory(uint8_t* memory) { memory_ = memory; }
   int64_t offset(size_t part) const { return parts_[part].offset; }
 
-  // The part begins with these bytes.  What it had behind them may stay.
-  void Set(size_t part, const void* from, int64_t bytes);
+  // The part begins with these bytes, the first `kept` of which are those it was set to before.  What it had behind
+  // them may stay.
+  void Set(size_t part, const void* from, int64_t bytes, int64_t kept = 0);
   // Someone else wrote the part on the device.
   void Forget(size_t part);
   // What was set since the last call and is not as it was then.

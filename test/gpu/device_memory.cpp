@@ -35,7 +35,7 @@ absl::Status Compare(const std::string& path, const std::string& folder) {
   RETURN_IF_ERROR(other->SetStream(data.stream().get()));
   for (int run = 0; run < 3; ++run) {  // a queued run may not disturb the one before
     other->ResetStates();
-    RETURN_IF_ERROR(other->Run(data.inputs(), data.outputs(), data.places()));
+    RETURN_IF_ERROR(other->Run(data.inputs(), data.outputs(), {.on_device = data.places()}));
   }
   for (size_t i = 0; i < expected.size(); ++i) {
     ASSIGN_OR_RETURN(const std::vector<uint8_t> got, data.Result(i));

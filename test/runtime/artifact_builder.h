@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/desc.h"
@@ -110,6 +111,10 @@ std::vector<uint8_t> Bytes(const std::vector<T>& values) {
   const uint8_t* data = reinterpret_cast<const uint8_t*>(values.data());
   return {data, data + values.size() * sizeof(T)};
 }
+
+// A kernel of a GPU, which the artifact is then for; it needs a library (Finish).  Operands by their number.
+int CudaKernel(ArtifactBuilder& b, const std::string& entry,
+               const std::vector<std::pair<fb::CudaParamKind, int>>& params);
 
 }  // namespace sluice::test
 

@@ -18,25 +18,7 @@ using test::Views;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-int CudaKernel(ArtifactBuilder& b, const std::string& entry, std::vector<std::pair<fb::CudaParamKind, int>> params) {
-  const int index = b.Kernel(entry);
-  fb::KernelT& kernel = *b.program.kernels[index];
-  kernel.library = false;
-  kernel.cuda = std::make_unique<fb::CudaKernelT>();
-  kernel.cuda->entry = entry;
-  kernel.cuda->block = 256;
-  for (const auto& [kind, operand] : params) {
-    auto param = std::make_unique<fb::CudaParamT>();
-    param->kind = kind;
-    param->operand = static_cast<uint32_t>(operand);
-    kernel.cuda->params.push_back(std::move(param));
-  }
-  b.program.target = "cuda-sm90a";
-  b.program.compute_capability = 90;
-  b.program.driver = 13000;
-  return index;
-}
-
+using test::CudaKernel;
 using Kind = fb::CudaParamKind;
 const std::vector<std::pair<Kind, int>> kUnary = {{Kind::Step, 0}, {Kind::Operand, 0}, {Kind::Operand, 1}};
 

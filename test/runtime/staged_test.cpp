@@ -77,6 +77,21 @@ TEST(Staged, OnlyWhatDiffersTravels) {
   EXPECT_EQ(sides.OnDevice(0, mask.size()), mask);
 }
 
+// The caller knows that a mask's beginning stayed: it is not even read (here it would differ), unless the device lost
+// it.
+TEST(Staged, WhatIsKeptIsNotRead) {
+  Sides sides({8});
+  sides.Set(0, "abcdef");
+  sides.Send();
+  sides.staged.Set(0, "___defgh", 8, /*kept=*/6);
+  EXPECT_EQ(sides.Send(), std::vector<int64_t>({2}));
+  EXPECT_EQ(sides.OnDevice(0, 8), "abcdefgh");
+  sides.staged.Forget(0);
+  sides.staged.Set(0, "ABCdefgh", 8, /*kept=*/6);
+  EXPECT_EQ(sides.Send(), std::vector<int64_t>({8}));
+  EXPECT_EQ(sides.OnDevice(0, 8), "ABCdefgh");
+}
+
 // The device may write a part itself.  It is not touched by what goes to its neighbours, and sent whole afterwards.
 TEST(Staged, APartOfAnotherIsLeftAlone) {
   Sides sides({4, 4, 4});

@@ -36,7 +36,7 @@ class Renaming : public testing::TestWithParam<const char*> {
 using StateText = std::map<std::string, std::string>;
 StateText StatesOf(const exec::Model& model, const Names& names) {
   StateText states;
-  const auto named = [&](const std::vector<exec::PortDesc>& ports, int32_t port) {
+  const auto named = [&](std::span<const exec::PortDesc> ports, int32_t port) {
     const std::string name = port < 0 ? "" : ports[port].name;
     const auto it = names.find(name);
     return it == names.end() ? name : it->second;
@@ -49,7 +49,7 @@ StateText StatesOf(const exec::Model& model, const Names& names) {
   return states;
 }
 
-Names RolesOf(const std::vector<exec::PortDesc>& ports, const Names& names) {
+Names RolesOf(std::span<const exec::PortDesc> ports, const Names& names) {
   Names roles;
   for (const exec::PortDesc& port : ports) {
     const auto it = names.find(port.name);

@@ -19,7 +19,7 @@ absl::StatusOr<std::vector<HostTensor>> ReadSeries(const std::string& dir, const
   }
 }
 
-absl::StatusOr<int> PortOf(const HostTensor& t, size_t number, const std::vector<exec::PortDesc>& ports,
+absl::StatusOr<int> PortOf(const HostTensor& t, size_t number, std::span<const exec::PortDesc> ports,
                            const std::string& dir, const char* kind) {
   for (size_t i = 0; i < ports.size(); ++i) {
     if (ports[i].name == t.name) {

@@ -2,7 +2,7 @@
 //
 //   ASSIGN_OR_RETURN(DeviceData data, DeviceData::Create(*model, made.tensors, sizes));  // sizes: Context::OutputSizes
 //   RETURN_IF_ERROR(context->SetStream(data.stream().get()));
-//   RETURN_IF_ERROR(context->Run(data.inputs(), data.outputs(), data.places()));         // queued
+//   RETURN_IF_ERROR(context->Run(data.inputs(), data.outputs(), {.on_device = data.places()}));         // queued
 //   RETURN_IF_ERROR(data.stream().Synchronize());
 #ifndef SLUICE_TOOLS_COMMON_DEVICE_DATA_H_
 #define SLUICE_TOOLS_COMMON_DEVICE_DATA_H_

@@ -23,6 +23,24 @@ std::vector<int64_t> Tokens(const exec::Model& model, int64_t n) {
   return tokens;
 }
 
+// Until it is known what comes next: the tokens that a GPU chose, or the logits.
+absl::Status Prefill(exec::Decoder& decoder, std::span<const int64_t> prompt) {
+  if (!decoder.chooses()) {
+    return decoder.Step(prompt);
+  }
+  RETURN_IF_ERROR(decoder.Queue(prompt));
+  return decoder.Chosen().status();
+}
+
+// As generation does it: a GPU that chooses is fed what it chose, and asked for what it did so the step before.
+absl::Status Step(exec::Decoder& decoder, std::span<const int64_t> tokens) {
+  if (!decoder.chooses()) {
+    return decoder.Step(tokens);
+  }
+  RETURN_IF_ERROR(decoder.Queue({}));
+  return decoder.queued() > 1 ? decoder.Chosen().status() : absl::OkStatus();
+}
+
 struct Row {
   int64_t batch = 0;
   double prefill_tok_s = 0;  // best of three
@@ -41,18 +59,18 @@ absl::StatusOr<Row> Measure(const BenchOptions& options, const std::shared_ptr<c
   for (int i = 0; i < 3; ++i) {
     ASSIGN_OR_RETURN(const std::unique_ptr<exec::Decoder> decoder, exec::Decoder::Create(*context, batch));
     const auto start = std::chrono::steady_clock::now();
-    RETURN_IF_ERROR(decoder->Step(prompt));
+    RETURN_IF_ERROR(Prefill(*decoder, prompt));
     best = std::min(best, Seconds(start));
   }
   row.prefill_tok_s = static_cast<double>(prompt.size()) / best;
   ASSIGN_OR_RETURN(const std::unique_ptr<exec::Decoder> decoder, exec::Decoder::Create(*context, batch));
-  RETURN_IF_ERROR(decoder->Step(Tokens(*model, batch * options.context)));
+  RETURN_IF_ERROR(Prefill(*decoder, Tokens(*model, batch * options.context)));
   const std::vector<int64_t> next = Tokens(*model, batch);
   std::vector<double> ms, us;
   for (int64_t i = 0; i < options.tokens; ++i) {
     const int64_t queued = context->counters().queue_ns;
     const auto start = std::chrono::steady_clock::now();
-    RETURN_IF_ERROR(decoder->Step(next));
+    RETURN_IF_ERROR(Step(*decoder, next));
     ms.push_back(Seconds(start) * 1e3);
     us.push_back(static_cast<double>(context->counters().queue_ns - queued) * 1e-3);
   }

@@ -74,7 +74,7 @@ absl::Status TimeOnDevice(const BenchOptions& options, exec::Context& context, c
   for (int64_t i = -options.warmup; i < options.iters; ++i) {
     const auto start = std::chrono::steady_clock::now();
     for (int run = 0; run < kQueued; ++run) {
-      RETURN_IF_ERROR(context.Run(data.inputs(), data.outputs(), data.places()));
+      RETURN_IF_ERROR(context.Run(data.inputs(), data.outputs(), {.on_device = data.places()}));
     }
     RETURN_IF_ERROR(data.stream().Synchronize());
     if (i >= 0) {

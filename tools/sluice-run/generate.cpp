@@ -81,6 +81,7 @@ absl::StatusOr<Request> MakeRequest(const RunOptions& options) {
   }
   sampling.top_k = options.top_k >= 0 ? static_cast<int32_t>(options.top_k) : sampling.top_k;
   sampling.top_p = options.top_p >= 0 ? static_cast<float>(options.top_p) : sampling.top_p;
+  request.options.logits = options.json;
   request.options.max_tokens = options.max_tokens >= 0 ? options.max_tokens : request.options.max_tokens;
   return request;
 }
