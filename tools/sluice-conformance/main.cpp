@@ -1,7 +1,7 @@
 // Many models in one process: every data set of every model, by the reference evaluator or on a target.
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <regex>
 
 #include "compiler/reference/TestData.h"
@@ -22,7 +22,7 @@ namespace reference = mlir::sluice::reference;
 constexpr char kTool[] = "sluice-conformance";
 
 struct Options {
-  std::string models;
+  std::vector<std::string> models;
   bool node_tests = false;
   std::string filter = ".*";
   std::string target = "cpu";
@@ -106,18 +106,25 @@ class ModelRun {
   Tally& tally_;
 };
 
-absl::StatusOr<std::vector<fs::path>> ModelFolders(const std::string& root) {
-  std::vector<fs::path> folders;
-  std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
-    if (entry.path().filename() == "model.onnx") {
-      folders.push_back(entry.path().parent_path());
+// The folders with a model, by their place in the root; what is in a later root stands for what an earlier one has
+// there.
+absl::StatusOr<std::map<fs::path, fs::path>> ModelFolders(const std::vector<std::string>& roots) {
+  std::map<fs::path, fs::path> folders;
+  for (const std::string& root : roots) {
+    std::error_code error;
+    for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
+      if (entry.path().filename() == "model.onnx") {
+        const fs::path folder = entry.path().parent_path();
+        folders[folder.lexically_relative(root)] = folder;
+      }
+    }
+    if (error) {
+      return absl::NotFoundError(root + ": cannot be read: " + error.message());
     }
   }
-  if (error || folders.empty()) {
-    return absl::NotFoundError(root + ": holds no model.onnx");
+  if (folders.empty()) {
+    return absl::NotFoundError(absl::StrCat(roots.front(), ": holds no model.onnx"));
   }
-  std::sort(folders.begin(), folders.end());
   return folders;
 }
 
@@ -133,7 +140,7 @@ absl::Status Check(Options& options, Tally& tally) {
     return absl::InvalidArgumentError("--models: is needed, or --node-tests");
   }
   if (options.models.empty()) {
-    options.models = NodeTestsFolder();
+    options.models = {NodeTestsFolder()};
   }
   if (options.node_tests && options.sizes) {
     return absl::InvalidArgumentError("--sizes: is for models, node tests have fixed sizes");
@@ -157,8 +164,9 @@ int Main(int argc, char** argv) {
   tools::Flags flags(
       kTool, "--models DIR [flags]",
       "sluice-conformance --models ../shared/models --target cpu\n          sluice-conformance --node-tests");
-  flags.String(&options.models, 0, "models", "DIR",
-               "folders with model.onnx and test_data_set_N: every data set of every model runs in this process");
+  flags.Strings(&options.models, 0, "models", "DIR",
+                "folders with model.onnx and test_data_set_N: every data set of every model runs in this process; "
+                "repeatable, and a later folder of the same name stands for an earlier one");
   flags.Switch(&options.node_tests, 0, "node-tests",
                "ONNX's node tests instead, of --models or, without it, of the build folder (scripts/run_node_tests.sh "
                "writes them); those that need an operator without a definition are skipped and the operators listed");
@@ -186,7 +194,7 @@ int Main(int argc, char** argv) {
   NodeTests node_tests([&](mlir::ModuleOp module) { return MakeRunner(options, module, ""); },
                        !options.reference_import, tally);
   std::regex filter(options.filter);
-  for (const fs::path& folder : *folders) {
+  for (const auto& [name, folder] : *folders) {
     if (std::regex_search(folder.filename().string(), filter)) {
       options.node_tests ? node_tests.Run(folder) : ModelRun(folder, options, tally).Run();
     }
