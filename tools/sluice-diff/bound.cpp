@@ -10,9 +10,10 @@
 namespace sluice::diff {
 namespace {
 
-constexpr double kFloatUnits = 8;       // rounding errors of a kernel, in units in the last place
-constexpr double kFloat32Bound = 1e-4;  // f32 sums are long, and exp, tanh, erf are polynomials: hundreds of units
-constexpr double kHuge = 1e30;          // what stands for minus infinity in masks is no typical element
+constexpr double kFloatUnits = 8;         // rounding errors of a kernel, in units in the last place
+constexpr double kFloat32Bound = 1e-4;    // f32 sums are long, and exp, tanh, erf are polynomials: hundreds of units
+constexpr double kQuantizedBound = 5e-2;  // of the largest element: codes that become the next one add up
+constexpr double kHuge = 1e30;            // what stands for minus infinity in masks is no typical element
 
 std::string Text(const RefTensor& t) {
   std::string text = "[";
@@ -112,15 +113,17 @@ Deviation Measure(const RefTensor& got, const RefTensor& want, const GivenBound&
 }
 
 Deviation MeasureOutput(const RefTensor& got, const RefTensor& want, Precision precision, const GivenBound& given) {
-  const double rtol = precision == Precision::kFloat ? 1e-3 : precision == Precision::kHalf ? 1e-2 : 5e-2;
+  const double rtol = precision == Precision::kFloat ? 1e-3 : precision == Precision::kHalf ? 1e-2 : kQuantizedBound;
   const double atol = precision == Precision::kFloat ? FloatOutputBound(want) : rtol * Largest(want.f);
   return Compare(got, want, given.rtol.value_or(rtol), given.atol.value_or(atol));
 }
 
-double RoundingTolerance(const RefTensor& rounded, const RefTensor& exact, const RefTensor& expected) {
+double RoundingTolerance(const RefTensor& rounded, const RefTensor& exact, const RefTensor& expected,
+                         Precision precision) {
   constexpr double kDraws = 2;
-  return std::max(kDraws * LargestDifference(rounded, exact), FloatOutputBound(exact)) +
-         LargestDifference(expected, exact);
+  const double least =
+      precision == Precision::kQuantized ? kQuantizedBound * Largest(exact.f) : FloatOutputBound(exact);
+  return std::max(kDraws * LargestDifference(rounded, exact), least) + LargestDifference(expected, exact);
 }
 
 }  // namespace sluice::diff

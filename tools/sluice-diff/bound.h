@@ -45,7 +45,10 @@ Deviation MeasureOutput(const RefTensor& got, const RefTensor& want, Precision p
 // `exact` is the reference's in f64, `rounded` the reference's with each value rounded to the type that it is stored
 // in. A target that stores the same values but sums in another order rounds some of them to the other side: its error
 // is another draw of the same noise, and the largest of many draws varies by tens of percent.
-double RoundingTolerance(const RefTensor& rounded, const RefTensor& exact, const RefTensor& expected);
+// Where the graph itself quantizes activations (kQuantized) a value beside a tie may become the next code, which is no
+// matter of the target's types: its outputs may be off by what MeasureOutput says.
+double RoundingTolerance(const RefTensor& rounded, const RefTensor& exact, const RefTensor& expected,
+                         Precision precision);
 
 }  // namespace sluice::diff
 

@@ -109,7 +109,8 @@ class Differ {
 absl::Status Differ::Import() {
   compiler::ErrorCollector errors(&context_);
   options_.on_phase("import");
-  imported_ = mlir::onnx_import::importOnnx(context_, {.path = options_.model});
+  imported_ =
+      mlir::onnx_import::importOnnx(context_, {.path = options_.model, .int8_activations = options_.int8_activations});
   if (!imported_) {
     return errors.Status(options_.model + ": cannot be imported");
   }
@@ -366,6 +367,7 @@ absl::StatusOr<tools::OutputTolerances> Differ::MeasureRounding() {
   RETURN_IF_ERROR(EvaluateInto(imported_trace_, *imported_, imported_places_, {}, Values::kExact));
   RETURN_IF_ERROR(EvaluateInto(trace_, *raised_, places_, {}, Values::kRounded));
   tools::OutputTolerances tolerances;
+  const Precision precision = PrecisionOf(*imported_);
   mlir::func::FuncOp main = MainOf(*imported_);
   for (unsigned n = 0; n < main.getNumResults(); ++n) {
     const std::string name = NameOf(main.getResultAttr(n, mlir::nn::kNameAttr));
@@ -374,10 +376,10 @@ absl::StatusOr<tools::OutputTolerances> Differ::MeasureRounding() {
       continue;
     }
     const RefTensor& exact = imported_trace_.outputs[n];
-    if (!MeasureOutput(exact, *expected, PrecisionOf(*imported_), options_.bound).ok()) {
+    if (!MeasureOutput(exact, *expected, precision, options_.bound).ok()) {
       return absl::InvalidArgumentError(options_.test_data + ": output '" + name + "' is not what the reference gives");
     }
-    const double tolerance = RoundingTolerance(trace_.outputs[n], exact, *expected);
+    const double tolerance = RoundingTolerance(trace_.outputs[n], exact, *expected, precision);
     if (!std::isfinite(tolerance)) {
       return absl::InvalidArgumentError("output '" + name +
                                         "': overflows its type (keep the model's own with --dtype f32)");

@@ -27,9 +27,10 @@ namespace sluice::diff {
 struct DiffOptions {
   std::string model;
   std::string target = "cpu";
-  std::string dtype;      // as sluice-compile's --dtype
-  std::string test_data;  // a folder with input_K.pb, output_K.pb; empty: inputs are made up
-  tools::Dims dims;       // their sizes; the others are 3 where the model allows it
+  std::string dtype;              // as sluice-compile's --dtype
+  bool int8_activations = false;  // likewise
+  std::string test_data;          // a folder with input_K.pb, output_K.pb; empty: inputs are made up
+  tools::Dims dims;               // their sizes; the others are 3 where the model allows it
   uint32_t seed = 1;
   GivenBound bound;
   int threads = 0;

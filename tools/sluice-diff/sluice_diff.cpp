@@ -123,6 +123,7 @@ void Declare(Flags& flags, Arguments& a) {
   flags.Positional(&a.options.model, "MODEL.onnx", "the model");
   flags.String(&a.options.target, 0, "target", "T", "the target that is held against the reference");
   flags.String(&a.options.dtype, 0, "dtype", "T", "f16, bf16, tf32 or f32, as sluice-compile takes it");
+  flags.Switch(&a.options.int8_activations, 0, "int8-activations", "as sluice-compile takes it");
   flags.String(&a.options.test_data, 0, "test-data", "DIR",
                "inputs (input_K.pb) and expected outputs; otherwise random inputs");
   flags.String(&a.dims, 0, "dims", "batch=2,seq=7", "sizes of random inputs (others: 3)");
