@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Compiles every model with data sets for a GPU, on a machine without one, into a folder that test/gpu/run.sh runs.
 #   test/gpu/pack.sh build/bin ../shared/models OUT [REGEX]
-# A model of `converted` comes in f16 and bf16, too.  Beside a model in one of these types lies, for each data set, how far its
-# outputs may be off: what the reference is off when it rounds to them.  Fails where a kernel has no CUDA form, but for
+#   test/gpu/pack.sh build/bin build/made-models OUT     those whose weights scripts/run_conformance.sh made
+# A model of `converted` comes in f16 and bf16, too.  Beside a model in one of these types, or whose activations are rounded
+# on demand, lies for each data set how far its outputs may be off: what the reference is off when it rounds like it.
+# Those of `raced` come again with a pause behind each wait of a kernel.  Fails where a kernel has no CUDA form, but for
 # those whose result has the size that its data decide.
 set -euo pipefail
 bin=$1 models=$2 out=$3 only=${4:-.}
 converted=(bert-tiny-optimum gemma2-tiny-dynamo gpt2-tiny-dynamo llama-tiny-optimum phi3-tiny-optimum qwen2-tiny-optimum
   resnet18-small-dynamo roberta-tiny-optimum t5-tiny-decoder-optimum unet-tiny-dynamo vit-tiny-dynamo whisper-tiny-encoder-optimum)
+raced=(bert-tiny-optimum gpt2-tiny-dynamo llama-tiny-optimum qwen2-tiny-optimum resnet18-small-dynamo vit-tiny-dynamo
+  whisper-tiny-encoder-optimum)
 sized_by_data='^nonzero '
 failed=0
 
@@ -42,24 +46,39 @@ tolerances() {  # DIR NAME [FLAG…]: DIR's data sets, for the artifact NAME
   done
 }
 
+with_pauses() {  # DIR NAME [FLAG…]: another artifact whose kernels' waits end late (SL_JITTER), each its own way
+  local model=$1/model.onnx name=$2 texts text kernels=()
+  texts=$(mktemp -d)
+  "$bin/sluice-compile" -q --target cuda-sm90a "${@:3}" "$model" -o "$texts/model.sluice" --dump "$texts"
+  for text in "$texts"/*.cu; do
+    sed -i '1i #define SL_JITTER' "$text"
+    kernels+=(--kernel "$(basename "$text" .cu)=$text")
+  done
+  "$bin/sluice-compile" -q --target cuda-sm90a "${@:3}" "${kernels[@]}" "$model" -o "$out/$name/pauses.sluice" ||
+    fail "$name" "with pauses it does not compile"
+  rm -rf "$texts"
+}
+
 mkdir -p "$out/bin"
-for program in sluice-run device_memory; do
+for program in sluice-run device_memory repeat_runs; do
   strip -o "$out/bin/$program" "$bin/$program"
 done
 cp "$(dirname "$0")/run.sh" "$out/"
 for dir in "$models"/*/; do
   name=$(basename "$dir")
   [[ -d $dir/test_data_set_0 && $name =~ $only ]] || continue
+  [[ ! -f $dir/make_weights.py || -f $dir/weights.bin ]] || continue
   mapfile -t flags < <(flags_of "$name")
   compile "$dir" "$name" "${flags[@]}"
   [[ -d $out/$name ]] && cp -r "$dir"/test_data_set_* "$out/$name/"
-  [[ $name != *fp16* ]] || tolerances "$dir" "$name"
+  [[ $name != *fp16* && ${#flags[@]} == 0 ]] || tolerances "$dir" "$name" "${flags[@]}"
   if [[ " ${converted[*]} " == *" $name "* ]]; then
     for dtype in f16 bf16; do
       compile "$dir" "$name@$dtype" --dtype $dtype
       tolerances "$dir" "$name@$dtype" --dtype $dtype
     done
   fi
+  [[ " ${raced[*]} " != *" $name "* ]] || with_pauses "$dir" "$name@bf16" --dtype bf16
 done
 echo "$(find "$out" -name model.sluice | wc -l) artifacts, $failed failed"
 [[ $failed == 0 ]]

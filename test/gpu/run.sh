@@ -4,18 +4,19 @@
 #   ./run.sh [REGEX]              every data set, and data in device memory against data on the host
 #   ./run.sh memcheck [REGEX]     the first data set of each under compute-sanitizer
 #   ./run.sh racecheck [REGEX]    the same, but for models with kernels that use TMA, whose copies it does not see
+#   ./run.sh repeat [REGEX]       1,000 overlapping runs bit by bit, of models whose kernels pause behind their waits
 # SLUICE_SYNC=1 waits after each kernel and names the one that fails.
 set -uo pipefail
 cd "$(dirname "$0")"
 export CUDA_DISABLE_PTX_JIT=1  # images hold machine code: nothing is compiled at run time
 export MODE=results
-[[ ${1:-} == memcheck || ${1:-} == racecheck ]] && MODE=$1 && shift
+[[ ${1:-} == memcheck || ${1:-} == racecheck || ${1:-} == repeat ]] && MODE=$1 && shift
 only=${1:-.}
 
 try() {  # WHAT COMMAND…: prints `ok WHAT`, or `FAIL WHAT` and what was said
   local what=$1 output tool=()
   shift
-  [[ $MODE == results ]] || tool=(compute-sanitizer --tool "$MODE" --error-exitcode 9 --print-limit 3)
+  [[ $MODE != *check ]] || tool=(compute-sanitizer --tool "$MODE" --error-exitcode 9 --print-limit 3)
   if output=$("${tool[@]}" "$@" 2>&1); then
     echo "ok $what"
   else
@@ -29,27 +30,31 @@ check() {  # ARTIFACT
   case $name in
     *int4* | *int8* | *qoperator*) tolerance=2e-2 ;;
   esac
-  sets=("${name%@*}"/test_data_set_*)
+  sets=("${name%@*}"/test_data_set_*[0-9])
   if [[ ! -d ${sets[0]} ]]; then
     echo "FAIL $name: has no data sets"
     return
   fi
-  if [[ $MODE == racecheck ]] && grep -qaE '/(gemm_tiles|gemm_stream|attention_prefill|attention_decode)\.cuh' "$artifact"; then
+  if [[ $MODE == repeat ]]; then
+    try "$name" bin/repeat_runs "$artifact" "${sets[0]}" 1000
+    return
+  fi
+  if [[ $MODE == racecheck ]] && grep -qaE '/(gemm_tiles|gemm_stream|attention_prefill|attention_decode|window_rows)\.cuh' "$artifact"; then
     return
   fi
   [[ $MODE == results ]] || sets=("${sets[0]}")
   for set in "${sets[@]}"; do
     [[ $MODE != results ]] || try "$name, $(basename "$set") in device memory" bin/device_memory "$artifact" "$set"
-    held=(--rtol $tolerance --atol $tolerance)
-    case $name in
-      *fp16* | *@*) held=(--tolerances "$name/$(basename "$set").tolerances") ;;
-    esac
+    held=(--tolerances "$name/$(basename "$set").tolerances")
+    [[ -f ${held[1]} ]] || held=(--rtol $tolerance --atol $tolerance)
     try "$name, $(basename "$set")" bin/sluice-run "$artifact" --device cuda:0 --test-data "$set" "${held[@]}"
   done
 }
 
 export -f try check
-lines=$(printf '%s\n' */model.sluice | grep -E "$only" | xargs -P "${JOBS:-8}" -I{} bash -c 'check "$1"' _ {})
+kind=model
+[[ $MODE != repeat ]] || kind=pauses
+lines=$(printf '%s\n' */$kind.sluice | grep -E "$only" | xargs -P "${JOBS:-8}" -I{} bash -c 'check "$1"' _ {})
 grep ^FAIL <<< "$lines"
 failed=$(grep -c ^FAIL <<< "$lines")
 echo "$(grep -c '^ok ' <<< "$lines") passed, $failed failed"
