@@ -18,6 +18,8 @@ struct RowHow {
 constexpr int64_t kElements = 16;      // that a thread should hold: more leave too few threads to hide the memory
 constexpr int64_t kMostElements = 64;  // that a thread of the longest rows can
 constexpr int64_t kMostThreads = 512;
+constexpr int64_t kManyRows = 1 << 20;
+constexpr double kElementUs = 0.03;       // that each element of a thread adds to the time of one row
 constexpr int64_t kWeightRegisters = 32;  // of weights that a thread holds
 
 // Elements a thread may hold before the row gets more threads: 4 words where the next step is a barrier of the block (a
@@ -26,12 +28,16 @@ int64_t Enough(const RowHow& how) {
   return how.threads == 32 || how.threads >= 256 ? std::max(kElements, 4 * how.vector) : kElements;
 }
 
-// Words of 16 bytes where the length is a known multiple.
-RowHow CutRow(const CudaDim& row, DType type) {
+// Words of 16 bytes where the length is a known multiple.  A row of few gets threads for each of its words, as long as
+// half of what the SMs hold are enough for all rows.
+RowHow CutRow(const CudaDim& row, DType type, int64_t rows, const Gpu& gpu) {
   const int64_t word = 128 / BitWidth(type);
   RowHow how{.threads = 4, .vector = row.constant() && row.value() % word == 0 ? word : 1, .words = 0};
   const int64_t words = (row.expected() + how.vector - 1) / how.vector;
   while (how.threads < kMostThreads && how.threads * Enough(how) < words * how.vector) {
+    how.threads *= 2;
+  }
+  while (how.threads < kMostThreads && how.threads < words && how.threads * rows <= gpu.sms * gpu.threads_per_sm / 4) {
     how.threads *= 2;
   }
   const int64_t each = std::max<int64_t>(1, (words + how.threads - 1) / how.threads);
@@ -40,15 +46,24 @@ RowHow CutRow(const CudaDim& row, DType type) {
   return how;
 }
 
+// The most rows that the plan is for; many where a row may not depend on how many there are.
+int64_t RowsMeant(const CudaQuery& query) {
+  const bool known = query.rows_max >= 0 || VaryingRows(query).empty();
+  return known && !query.invariant ? ExpectedRows(query) : kManyRows;
+}
+
 // Held rows are read once; others wait for each pass.
-CudaPlan RowPlan(const CudaQuery& query, const RowHow& how, const Gpu& gpu) {
+CudaPlan RowPlan(const CudaQuery& query, const Gpu& gpu) {
+  const RowHow how = CutRow(query.ins[0].dims.back(), query.ins[0].dtype, RowsMeant(query), gpu);
+  CudaQuery all = query;
+  all.rows_max = -1;
+  const double part =
+      static_cast<double>(ExpectedRows(query)) / static_cast<double>(std::max<int64_t>(1, ExpectedRows(all)));
+  const double copy_us = CopyUs(query, gpu, how.vector == 1 ? 0.5 : how.words > 0 ? 0.9 : 0.7) - gpu.launch_us;
   return {.name = absl::StrFormat("%d threads a row, %s", how.threads,
                                   how.words > 0 ? absl::StrCat(how.words, " words of ", how.vector) : "read again"),
           .numbers = {how.threads, how.vector, how.words},
-          .us = CopyUs(query, gpu,
-                       how.vector == 1 ? 0.5
-                       : how.words > 0 ? 0.9
-                                       : 0.7)};
+          .us = gpu.launch_us + copy_us * part + kElementUs * static_cast<double>(how.words * how.vector)};
 }
 
 std::vector<CudaPlan> PlanNorm(const CudaQuery& query, const Gpu& gpu, std::string& why) {
@@ -61,7 +76,7 @@ std::vector<CudaPlan> PlanNorm(const CudaQuery& query, const Gpu& gpu, std::stri
   if (why = NotAFloat(types); !why.empty()) {
     return {};
   }
-  return {RowPlan(query, CutRow(query.ins[0].dims.back(), query.ins[0].dtype), gpu)};
+  return {RowPlan(query, gpu)};
 }
 
 // Type of the weights: x's where there are none.
@@ -106,13 +121,18 @@ int64_t SoftmaxAxis(const CudaQuery& query) {
   return axis < 0 ? axis + query.ins[0].rank() : axis;
 }
 
+// Rows of a norm; of a softmax that is no norm of columns.
+std::string Rows(const CudaQuery& query) {
+  return query.name == "softmax" && SoftmaxAxis(query) != query.ins[0].rank() - 1 ? "" : VaryingRows(query);
+}
+
 std::vector<CudaPlan> PlanSoftmax(const CudaQuery& query, const Gpu& gpu, std::string& why) {
   const DType types[] = {query.ins[0].dtype};
   if (why = NotAFloat(types); !why.empty()) {
     return {};
   }
   if (SoftmaxAxis(query) == query.ins[0].rank() - 1) {
-    return {RowPlan(query, CutRow(query.ins[0].dims.back(), query.ins[0].dtype), gpu)};
+    return {RowPlan(query, gpu)};
   }
   return {{.name = "a thread a column", .us = CopyUs(query, gpu, 0.3)}};
 }
@@ -188,9 +208,9 @@ CudaKernel EmitRope(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan
 }  // namespace
 
 extern const CudaFamily kCudaRmsNorm, kCudaLayerNorm, kCudaSoftmax, kCudaRope;
-const CudaFamily kCudaRmsNorm = {.name = "rms_norm", .plans = PlanNorm, .emit = EmitNorm};
-const CudaFamily kCudaLayerNorm = {.name = "layer_norm", .plans = PlanNorm, .emit = EmitNorm};
-const CudaFamily kCudaSoftmax = {.name = "softmax", .plans = PlanSoftmax, .emit = EmitSoftmax};
+const CudaFamily kCudaRmsNorm = {.name = "rms_norm", .plans = PlanNorm, .emit = EmitNorm, .rows = Rows};
+const CudaFamily kCudaLayerNorm = {.name = "layer_norm", .plans = PlanNorm, .emit = EmitNorm, .rows = Rows};
+const CudaFamily kCudaSoftmax = {.name = "softmax", .plans = PlanSoftmax, .emit = EmitSoftmax, .rows = Rows};
 const CudaFamily kCudaRope = {.name = "rope", .plans = PlanRope, .emit = EmitRope};
 
 }  // namespace sluice::kernels

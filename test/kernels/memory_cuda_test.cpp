@@ -23,6 +23,30 @@ TEST(RowsCuda, AThreadHoldsAboutSixteenElementsInWordsOfSixteenBytes) {
   EXPECT_EQ(Softmax(DType::kF32, 32000), "512 threads a row, 16 words of 4");  // the longest rows: more
 }
 
+// 16 x 512 threads are few; 4096 x 128 are more than half of what 132 SMs hold.
+TEST(RowsCuda, FewRowsGetAThreadForEachWord) {
+  const auto plan = [](int64_t rows) {
+    const CudaOperand x = Operand(DType::kF16, {rows, 768});
+    return Choose("softmax", x, x, {{"axis", int64_t{1}}}).plan.name;
+  };
+  EXPECT_EQ(plan(16), "128 threads a row, 1 words of 8");
+  EXPECT_EQ(plan(1500), "64 threads a row, 2 words of 8");
+  EXPECT_EQ(plan(4096), "32 threads a row, 3 words of 8");
+}
+
+// A launch of any number of rows takes the plan for many; those of few rows have forms of their own, unless a row may
+// not depend on how many there are.
+TEST(RowsCuda, VaryingRowsHaveAPlanForEachRange) {
+  const CudaOperand x = Operand(DType::kF16, {-4096, 768});
+  CudaQuery query = {.name = "softmax", .attrs = Attrs({{"axis", int64_t{1}}}), .ins = {x}, .outs = {x}};
+  const CudaChoice choice = ChooseCuda(query, Hopper()).value();
+  EXPECT_EQ(choice.plan.name, "32 threads a row, 3 words of 8");
+  ASSERT_FALSE(choice.smaller.empty());
+  EXPECT_EQ(choice.smaller[0].plan.name, "128 threads a row, 1 words of 8");
+  query.invariant = true;
+  EXPECT_TRUE(ChooseCuda(query, Hopper())->smaller.empty());
+}
+
 TEST(RowsCuda, ALengthOffWordsIsReadElementByElement) {
   EXPECT_EQ(Softmax(DType::kBF16, 33), "4 threads a row, 9 words of 1");
 }
