@@ -170,7 +170,7 @@ struct PrefillConsumer {
     const int key0 = n * kKeys, column0 = lane % 4 * 2;
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const int index = min(tile.first + row + 8 * r, sizes.s - 1), query = tile.count - sizes.s + index;
+      const int index = max(tile.first + row + 8 * r, 0), query = tile.count - sizes.s + index;
       const Score<How> score(extras, sizes, tile.batch, tile.head, index, query);
       const Keys keys = Sequence<How>(tile.count, tile.count - sizes.s).of(query);
       const Keys pattern{keys.begin - key0, keys.end - key0};
@@ -268,12 +268,12 @@ struct PrefillConsumer {
   SL_DEVICE Blocks own_blocks(const PrefillTile& tile) const {
     Blocks own{How::kWindow ? tile.first_block : 0, tile.last_block};
     const int first = tile.first + consumer * 64;
-    if (first >= sizes.s) {
+    if (first + 64 <= 0) {
       own.last = own.first - 1;
     } else if (How::kCausal && !tile.all_keys) {
       const Sequence<How> sequence(tile.count, tile.count - sizes.s);
-      const int q0 = sequence.first_query + first;
-      const Keys any = sequence.any(q0, min(q0 + 64, tile.count));
+      const Keys any =
+          sequence.any(sequence.first_query + max(first, 0), min(sequence.first_query + first + 64, tile.count));
       own.first = How::kWindow ? any.begin / kKeys : 0;
       own.last = any.end > any.begin ? (any.end - 1) / kKeys : own.first - 1;
     }
@@ -374,7 +374,7 @@ struct PrefillConsumer {
           x[j] = sums[r] == 0 ? 0 : pair;  // o is not even set if no row saw a key
         }
         transpose_quad(x, lane % 4);
-        if (index + 8 * r < sizes.s && 32 * g + lane % 4 * 8 < P::kWidth) {
+        if (index + 8 * r >= 0 && 32 * g + lane % 4 * 8 < P::kWidth) {
           *reinterpret_cast<uint4*>(to + 32 * g) = {x[0], x[1], x[2], x[3]};
         }
       }
@@ -386,7 +386,7 @@ struct PrefillConsumer {
     while (true) {
       barrier_wait(shared_address(&sm.q_full[q_slot()]), tiles / P::kQStages & 1);
       const PrefillTile tile = sm.tile[q_slot()];
-      if (tile.first < 0) {
+      if (tile.batch < 0) {
         return;
       }
       state = {{-infinity(), -infinity()}, {0, 0}};

@@ -26,7 +26,8 @@ struct PrefillPlan : How_ {
 
 // One unit of work: up to kQueries queries of one head against blocks of kKeys keys.  Valid from q_full to q_empty.
 struct PrefillTile {
-  int batch, head, first;       // first: index of the first query; -1: no more work
+  int batch, head;              // batch -1: no more work
+  int first;                    // index of the first query; below 0 where tiles do not divide the queries
   int count;                    // keys of its sequence
   int first_block, last_block;  // walked from last down to first; none if last < first
   int clean0, clean1;           // blocks in [clean0, clean1) are within the pattern of every query
@@ -59,7 +60,8 @@ struct PrefillShared : PrefillBias<P> {
 };
 
 // The list of tiles, in the order CTAs take them: as many heads together as L2 holds the keys of, within those the last
-// (with a causal mask: longest) queries first.  Used by a whole warp.
+// (with a causal mask: longest) queries first.  Tiles end with the queries: the one that is not full is the shortest.
+// Used by a whole warp.
 template <class P>
 struct PrefillList {
   using How = typename P::How;
@@ -77,18 +79,20 @@ struct PrefillList {
   SL_DEVICE int count() const { return rows * sizes.b * sizes.h; }
   SL_DEVICE PrefillTile at(int i) const {
     PrefillTile tile;
-    tile.first = -1;
+    tile.batch = -1;
     if (i >= count()) {
       return tile;
     }
     const int chunk = i / (rows * together), rest = i - chunk * (rows * together);
     const int width = min(together, sizes.b * sizes.h - chunk * together), row = rest / width;
     const int pair = chunk * together + rest - row * width;
-    tile.batch = pair / sizes.h, tile.head = pair - tile.batch * sizes.h, tile.first = (rows - 1 - row) * P::kQueries;
+    tile.batch = pair / sizes.h, tile.head = pair - tile.batch * sizes.h,
+    tile.first = sizes.s - (row + 1) * P::kQueries;
 
     const Sequence<How> sequence(extras, sizes, tile.batch);
     tile.count = sequence.count;
-    const int q0 = sequence.first_query + tile.first, q1 = min(q0 + P::kQueries, tile.count);
+    const int q0 = sequence.first_query + max(tile.first, 0),
+              q1 = min(sequence.first_query + tile.first + P::kQueries, tile.count);
     tile.all_keys = P::kEmptyCounts && has_empty_row(sequence, tile.batch, q0, q1);
     const Keys any = tile.all_keys ? Keys{0, tile.count} : sequence.any(q0, q1), all = sequence.all(q0, q1);
     tile.first_block = any.begin / P::kKeys;
@@ -143,9 +147,9 @@ SL_DEVICE void schedule_attention(PrefillShared<P>& sm, const PrefillList<P>& li
     if (leader) {
       sm.pending = tile;
       barrier_arrive(shared_address(&sm.pending_full));
-      taken = tile.first < 0 ? 0 : int(atomicAdd(next, 1u));
+      taken = tile.batch < 0 ? 0 : int(atomicAdd(next, 1u));
     }
-    if (tile.first < 0) {
+    if (tile.batch < 0) {
       return;
     }
     taken = warp_uniform(taken);
@@ -243,7 +247,7 @@ struct PrefillProducer {
       pending.next();
       const int head = tile.head / (sizes.h / sizes.g), first_row = tile.first_block * P::kKeys;
       int row = tile.last_block * P::kKeys;
-      const bool any = tile.first >= 0 && row >= first_row;
+      const bool any = tile.batch >= 0 && row >= first_row;
       if (any) {
         load_k(tile, row, head);
       }
@@ -251,7 +255,7 @@ struct PrefillProducer {
       if (lane == 0) {
         sm.tile[q.slot] = tile;
       }
-      if (tile.first < 0) {
+      if (tile.batch < 0) {
         if (lane == 0) {
           barrier_arrive(shared_address(&sm.q_full[q.slot]));
         }
