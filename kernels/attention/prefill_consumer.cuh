@@ -30,11 +30,13 @@ struct RowState {
   float max[2], sum[2];  // sum: of this thread's columns only; the four threads of a row add up at the end
 };
 
-// Turns logits into weights in place and folds them into the row state; the accumulator is then to be scaled by
-// `shrink`.
+// Turns logits into weights in place and folds them into the row state; where a maximum of the warp's rows has moved,
+// which it tells, the accumulator is then to be scaled by `shrink`.  One moves only where weights would exceed 2^8: few
+// blocks make it do so.
 template <int N>
-SL_DEVICE void softmax_step(float (&s)[N], RowState& row, float slope, float (&shrink)[2]) {
+SL_DEVICE bool softmax_step(float (&s)[N], RowState& row, float slope, float (&shrink)[2]) {
   float offset[2];
+  bool moves = false;
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     float a = fmaxf(s[2 * r], s[2 * r + 1]), b = fmaxf(s[4 + 2 * r], s[4 + 2 * r + 1]);
@@ -43,10 +45,13 @@ SL_DEVICE void softmax_step(float (&s)[N], RowState& row, float slope, float (&s
       a = fmaxf(a, fmaxf(s[4 * j + 2 * r], s[4 * j + 2 * r + 1]));
       b = fmaxf(b, fmaxf(s[4 * j + 4 + 2 * r], s[4 * j + 4 + 2 * r + 1]));
     }
-    const float top = fmaxf(reduce_lanes<1, 4>(fmaxf(a, b), Max()), row.max[r]);
+    const float seen = reduce_lanes<1, 4>(fmaxf(a, b), Max());
+    const bool stays = seen - row.max[r] <= 8 / slope;
+    const float top = stays ? row.max[r] : fmaxf(seen, row.max[r]);
     offset[r] = top == -infinity() ? 0 : top * slope;  // a row that has seen no key yet
-    shrink[r] = exp2_fast(row.max[r] * slope - offset[r]);
+    shrink[r] = stays ? 1 : exp2_fast(row.max[r] * slope - offset[r]);
     row.max[r] = top;
+    moves |= !stays;
   }
 #pragma unroll
   for (int i = 0; i < N; ++i) {
@@ -61,6 +66,7 @@ SL_DEVICE void softmax_step(float (&s)[N], RowState& row, float slope, float (&s
     }
     row.sum[r] = row.sum[r] * shrink[r] + (a + b);
   }
+  return __any_sync(~0u, moves);
 }
 
 // 4 x 4 transpose over the four threads of a row: before, thread i holds column pair i of four 8-column blocks; after,
@@ -320,15 +326,17 @@ struct PrefillConsumer {
       baton.pass();
       wgmma_wait<1>();
       pin(s);
-      finish_scores(tile, n, n == first);
+      const bool moves = finish_scores(tile, n, n == first);
       wgmma_wait<0>();
       pin(o), pin(p);
       release(sm.v_empty[v_slot()]);
       ++blocks_done;
       make_weights();
+      if (moves) {
 #pragma unroll
-      for (int i = 0; i < kDim / 2; ++i) {
-        o[i] *= shrink[i / 2 % 2];
+        for (int i = 0; i < kDim / 2; ++i) {
+          o[i] *= shrink[i / 2 % 2];
+        }
       }
     }
     wait_values(first, tile.count);
@@ -337,8 +345,8 @@ struct PrefillConsumer {
     pin(o);
     release(sm.v_empty[v_slot()]);
   }
-  // From the scores of block n, which have arrived, to weights that are not yet packed.
-  SL_DEVICE void finish_scores(const PrefillTile& tile, int n, bool last_of_q) {
+  // From the scores of block n, which have arrived, to weights that are not yet packed; whether a maximum has moved.
+  SL_DEVICE bool finish_scores(const PrefillTile& tile, int n, bool last_of_q) {
     Set kept;
     if constexpr (How::kKeyMask) {
       kept = sm.kept[k_slot()];
@@ -353,7 +361,7 @@ struct PrefillConsumer {
       release(sm.k_empty[k_slot()]);
       make_logits(tile, n, kept);
     }
-    softmax_step(s, state, Score<How>::kSlope, shrink);
+    return softmax_step(s, state, Score<How>::kSlope, shrink);
   }
 
   SL_DEVICE void store(const PrefillTile& tile) const {
