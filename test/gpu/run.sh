@@ -8,9 +8,10 @@
 # SLUICE_SYNC=1 waits after each kernel and names the one that fails.
 set -uo pipefail
 cd "$(dirname "$0")"
-export CUDA_DISABLE_PTX_JIT=1  # images hold machine code: nothing is compiled at run time
 export MODE=results
 [[ ${1:-} == memcheck || ${1:-} == racecheck || ${1:-} == repeat ]] && MODE=$1 && shift
+# Images hold machine code: nothing is compiled at run time, but for the poison of repeat_runs.
+[[ $MODE == repeat ]] || export CUDA_DISABLE_PTX_JIT=1
 only=${1:-.}
 
 try() {  # WHAT COMMAND…: prints `ok WHAT`, or `FAIL WHAT` and what was said
