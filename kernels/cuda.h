@@ -129,9 +129,9 @@ struct CudaKernel {
   int64_t counters = 0;
   int cluster = 1;  // blocks a cluster, along x; grid[0] must be a multiple of it
   bool row_invariant = true;
-  // Launch attribute programmatic stream serialisation: every block calls sl::wait_for_previous() before it reads what
-  // another kernel wrote, or writes anything, also if it does neither: who waits for it means those before it too.
-  // False: TakeTurns makes it so.
+  // Launch attribute programmatic stream serialisation: a block calls sl::wait_for_previous() before it reads what
+  // another kernel wrote, or writes anything, and at least one calls it even so: who waits for it means those before it
+  // too.  False: TakeTurns makes it so.
   bool overlaps_previous = false;
   // Operands whose strides are honoured (bit i), as CpuKernel; others are dense row-major.
   uint32_t strided_ins = 0, strided_outs = 0;

@@ -45,8 +45,8 @@ CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const 
 }
 
 CudaKernel ShareableKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
-                           const std::string& body, int block) {
-  CudaKernel kernel = {.block = block};
+                           const std::string& body, int block, bool waits) {
+  CudaKernel kernel = {.block = block, .overlaps_previous = waits};
   kernel.params.push_back({.kind = CudaParam::Kind::kStep});
   std::vector<std::string> names = {"step"};
   std::string types;  // what the text depends on besides the body

@@ -18,8 +18,9 @@ CudaKernel OperandKernel(const CudaQuery& query, const std::string& stem, const 
                          const std::string& head = "", int blocks = 1);
 
 // The same of a kernel that can share its launch (ShareLaunch): `body` gives `blocks`, its sl::Share, to what it calls.
+// `waits`: which waits for its turn on its own.
 CudaKernel ShareableKernel(const CudaQuery& query, const std::string& stem, const std::string& header,
-                           const std::string& body, int block);
+                           const std::string& body, int block, bool waits = false);
 
 // The functor of the query's epilogue over the arguments of an OperandKernel: "Epilogue(step, x3)", "sl::NoEpilogue()".
 std::string EpilogueText(const CudaQuery& query);

@@ -38,10 +38,16 @@ std::string Signature(const std::vector<CudaParam>& params, std::span<const std:
   return absl::StrJoin(list, ", ");
 }
 
-std::string GlobalText(const CudaKernel& kernel, std::span<const std::string> names, const std::string& body) {
-  return absl::StrFormat("extern \"C\" __global__ void __launch_bounds__(%d) %s(%s) {\n%s}\n", kernel.block,
-                         kernel.entry, Signature(kernel.params, names, true), body);
+// A kernel whose parts wait for their turn lets the next one begin.
+std::string GlobalText(const CudaKernel& kernel, std::span<const std::string> names, const std::string& bounds,
+                       const std::string& body) {
+  return absl::StrFormat("extern \"C\" __global__ void __launch_bounds__(%s) %s(%s) {\n%s%s}\n", bounds, kernel.entry,
+                         Signature(kernel.params, names, true),
+                         kernel.overlaps_previous ? "  sl::let_next_begin();\n" : "", body);
 }
+
+// Blocks of a shared launch that fit an SM: its registers are those of the part that needs the most.
+constexpr int kPerSm = 3;
 
 // The parameters' kinds are those that a part's text can have, and the launch is plain.
 bool CanShare(const CudaKernel& kernel) {
@@ -66,8 +72,10 @@ class Joiner {
   }
 
   CudaKernel Join() {
-    std::string head, body = "  uint32_t block = blockIdx.x, blocks;\n";
+    std::string numbers, body = "  uint32_t block = blockIdx.x;\n";
     std::vector<std::string> heads;
+    kernel_.overlaps_previous =
+        std::none_of(parts_.begin(), parts_.end(), [](const CudaPart& part) { return TakesTurns(part.kernel.text); });
     for (size_t i = 0; i < parts_.size(); ++i) {
       const CudaKernel& kernel = parts_[i].kernel;
       const std::string text = kernel.text.substr(0, static_cast<size_t>(kernel.part));
@@ -75,16 +83,18 @@ class Joiner {
         heads.push_back(text);
       }
       Add({.kind = CudaParam::Kind::kNumber, .operand = static_cast<int>(i)}, absl::StrCat("n", i));
-      absl::StrAppend(&body, absl::StrFormat("  blocks = static_cast<uint32_t>(sl::value(step, n%d));\n"
-                                             "  if (block < blocks) {\n    %s_part(sl::Share(block, blocks), %s);\n"
-                                             "    return;\n  }\n  block -= blocks;\n",
+      absl::StrAppend(&numbers, "  const uint32_t blocks", i, " = sl::value_now(step, n", i, ");\n");
+      absl::StrAppend(&body, absl::StrFormat("  if (block < blocks%1$d) {\n    %2$s_part(sl::Share(block, blocks%1$d), "
+                                             "%3$s);\n    return;\n  }\n  block -= blocks%1$d;\n",
                                              i, kernel.entry, Arguments(parts_[i])));
       absl::StrAppend(&kernel_.grid[0], i == 0 ? "" : " + ", "p", i);
       kernel_.row_invariant = kernel_.row_invariant && kernel.row_invariant;
     }
-    head = absl::StrJoin(heads, "\n");
+    const std::string head = absl::StrJoin(heads, "\n");
+    body = numbers + body + "  sl::wait_for_previous();\n";
     kernel_.entry = absl::StrFormat("shared_%08x", static_cast<uint32_t>(Hash64(head + body)));
-    kernel_.text = absl::StrCat(head, "\n", GlobalText(kernel_, names_, body));
+    kernel_.text =
+        absl::StrCat(head, "\n", GlobalText(kernel_, names_, absl::StrCat(kernel_.block, ", ", kPerSm), body));
     TakeTurns(kernel_);
     return kernel_;
   }
@@ -148,7 +158,7 @@ void WriteShareable(CudaKernel& kernel, const std::string& head, std::span<const
   kernel.text = absl::StrFormat("%s__device__ __forceinline__ void %s_part(const sl::Share& blocks, %s) {\n%s}\n\n",
                                 head, kernel.entry, Signature(kernel.params, names, false), body);
   kernel.part = static_cast<int64_t>(kernel.text.size());
-  kernel.text += GlobalText(kernel, names,
+  kernel.text += GlobalText(kernel, names, absl::StrCat(kernel.block),
                             absl::StrFormat("  %s_part(sl::Share(), %s);\n", kernel.entry, absl::StrJoin(names, ", ")));
 }
 

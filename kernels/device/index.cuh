@@ -5,8 +5,8 @@
 namespace sl {
 
 // Product of dimensions [first, last).
-template <typename T, int R>
-__device__ __forceinline__ int64_t product(const View<T, R>& x, int first, int last) {
+template <typename V>
+__device__ __forceinline__ int64_t product(const V& x, int first, int last) {
   int64_t n = 1;
   for (int d = first; d < last; ++d) {
     n *= x.size(d);

@@ -18,6 +18,16 @@ __device__ __forceinline__ int64_t value(const Step* step, int64_t number) {
   return number >= 0 ? number : __ldg(reinterpret_cast<const long long*>(step) + ~number);
 }
 
+// The same, read here: ptxas moves other reads of the step block to where their value is first needed, behind the wait
+// for a kernel's turn.
+__device__ __forceinline__ int64_t value_now(const Step* step, int64_t number) {
+  asm volatile("{\n.reg .pred varies;\nsetp.lt.s64 varies, %0, 0;\n@varies ld.global.s64 %0, [%1];\n}"
+               : "+l"(number)
+               : "l"(step + ~number)
+               : "memory");
+  return number;
+}
+
 // One operand of a launch.  Laid out by runtime/cuda (16 + 16 · R bytes).
 template <int R>
 struct Arg {
@@ -54,6 +64,24 @@ struct View {
   __device__ __forceinline__ int64_t size(int d) const { return value(step, arg.sizes[d]); }
   __device__ __forceinline__ int64_t stride(int d) const { return value(step, arg.strides[d]); }
   __device__ __forceinline__ bool present() const { return arg.base != nullptr; }
+};
+
+// A View all of whose numbers are read where it is made: ahead of the kernel's turn.
+template <typename T, int R>
+struct Known {
+  T* data;
+  int64_t sizes[R > 0 ? R : 1], strides[R > 0 ? R : 1];
+
+  __device__ __forceinline__ Known(const Step* step, const Arg<R>& arg)
+      : data(reinterpret_cast<T*>(static_cast<char*>(arg.base) + value_now(step, arg.offset))) {
+#pragma unroll
+    for (int d = 0; d < R; ++d) {
+      sizes[d] = value_now(step, arg.sizes[d]);
+      strides[d] = value_now(step, arg.strides[d]);
+    }
+  }
+  __device__ __forceinline__ int64_t size(int d) const { return sizes[d]; }
+  __device__ __forceinline__ int64_t stride(int d) const { return strides[d]; }
 };
 
 // The blocks that compute one thing: those of the launch, or the share of one of several kernels in it.

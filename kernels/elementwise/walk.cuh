@@ -13,24 +13,26 @@ struct Lanes {
 };
 
 // Whole packs, then single elements; 32-bit index arithmetic where it is enough.  In two steps: a thread reads kAhead
-// packs before it writes the first, so that their loads are in flight together.
+// packs before it writes the first, so that their loads are in flight together; not where indices have 64 bits, which
+// are so rare that their text should be short.
 template <int kLanes, int kAhead, typename Read, typename Write>
 __device__ __forceinline__ void walk_ahead(const Share& blocks, int64_t total, Read read, Write write) {
-  const auto run = [&](auto zero) {
+  const auto run = [&](auto zero, auto ahead) {
     using I = decltype(zero);
+    constexpr int kHeld = ahead.value;
     const I packs = static_cast<I>(total / kLanes);
     const I step = static_cast<I>(blocks.count) * blockDim.x;
     const I first = static_cast<I>(blocks.index) * blockDim.x + threadIdx.x;
-    for (I i = first; i < packs; i += step * kAhead) {
-      decltype(read(i, Lanes<kLanes>())) held[kAhead];
+    for (I i = first; i < packs; i += step * kHeld) {
+      decltype(read(i, Lanes<kLanes>())) held[kHeld];
 #pragma unroll
-      for (int k = 0; k < kAhead; ++k) {
+      for (int k = 0; k < kHeld; ++k) {
         if (i + k * step < packs) {
           held[k] = read(static_cast<I>((i + k * step) * kLanes), Lanes<kLanes>());
         }
       }
 #pragma unroll
-      for (int k = 0; k < kAhead; ++k) {
+      for (int k = 0; k < kHeld; ++k) {
         if (i + k * step < packs) {
           write(held[k]);
         }
@@ -42,10 +44,10 @@ __device__ __forceinline__ void walk_ahead(const Share& blocks, int64_t total, R
       }
     }
   };
-  if (total <= 0x3fffffff) {
-    run(uint32_t(0));
+  if (total <= 0xf0000000) {  // and what a step goes beyond it
+    run(uint32_t(0), Lanes<kAhead>());
   } else {
-    run(uint64_t(0));
+    run(uint64_t(0), Lanes<1>());
   }
 }
 // In one step: body(element, lanes).

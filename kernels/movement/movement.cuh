@@ -18,16 +18,11 @@ struct Moved {
 template <int kLanes, typename From, typename T, int RI, int RO>
 __device__ __forceinline__ void move(const Share& blocks, const Step* step, const Arg<RI>& x, const Arg<RO>& y) {
   constexpr int kAhead = 4;
-  const View<const T, RI> in(step, x);
-  const View<T, RO> out(step, y);
-  int64_t sizes[RO > 0 ? RO : 1], strides[RO > 0 ? RO : 1];
-#pragma unroll
-  for (int d = 0; d < RO; ++d) {
-    sizes[d] = out.size(d);
-    strides[d] = out.stride(d);
-  }
+  const Known<const T, RI> in(step, x);
+  const Known<T, RO> out(step, y);
+  wait_for_previous();
   const int64_t in_step = RI > 0 ? in.stride(RI > 0 ? RI - 1 : 0) : 1,
-                step_out = RO > 0 ? strides[RO > 0 ? RO - 1 : 0] : 1;
+                step_out = RO > 0 ? out.stride(RO > 0 ? RO - 1 : 0) : 1;
   const auto read = [&](auto at, auto lanes) {
     using I = decltype(at);
     I rest = at;
@@ -35,10 +30,10 @@ __device__ __forceinline__ void move(const Share& blocks, const Step* step, cons
     Moved<T, lanes.value> moved = {};
 #pragma unroll
     for (int d = RO - 1; d >= 0; --d) {
-      const I size = static_cast<I>(sizes[d]);
+      const I size = static_cast<I>(out.size(d));
       const I upper = rest / size;
       index[d] = static_cast<int64_t>(rest - upper * size);
-      moved.to += index[d] * strides[d];
+      moved.to += index[d] * out.stride(d);
       rest = upper;
     }
     moved.pack = load<lanes.value>(in.data + From::at(in, index), in_step);

@@ -44,7 +44,7 @@ CudaKernel Move(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan, co
   const int64_t lanes = plan.numbers[0];
   CudaKernel kernel =
       ShareableKernel(query, absl::StrCat(query.name, "_b", BitWidth(query.ins[0].dtype)), kHeader,
-                      absl::StrFormat("sl::move<%d, %s, %s>(blocks, step, x0, y0);", lanes, from, type), kBlock);
+                      absl::StrFormat("sl::move<%d, %s, %s>(blocks, step, x0, y0);", lanes, from, type), kBlock, true);
   kernel.grid[0] = BlocksText(ProductText("y0", 0, query.outs[0].rank()), kBlock * lanes, gpu.sms * 16);
   kernel.strided_ins = kernel.strided_outs = 1;
   return kernel;

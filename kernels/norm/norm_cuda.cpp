@@ -196,7 +196,7 @@ CudaKernel EmitRope(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan
       absl::StrFormat("sl::rope<%s, %d, %d, %s, %s>(blocks, step, x0, x1, x2, y0);",
                       query.attrs.Int("interleaved", 0).value_or(0) != 0 ? "true" : "false", how.lanes, how.heads,
                       CudaType(query.ins[0].dtype), CudaType(query.ins[1].dtype));
-  CudaKernel kernel = ShareableKernel(query, "rope", "kernels/norm/rope.cuh", body, 256);
+  CudaKernel kernel = ShareableKernel(query, "rope", "kernels/norm/rope.cuh", body, 256, true);
   kernel.grid[0] = BlocksText(absl::StrFormat("x0_0 * ceildiv(x0_1, %d) * x0_2 * %s", how.heads,
                                               how.width > 0 ? absl::StrCat(how.width) : "x0_3"),
                               256, gpu.sms * 16);

@@ -167,13 +167,14 @@ __device__ __forceinline__ void rms_norm(const Step* step, const Arg<R>& xa, con
                                          double eps) {
   using M = wide<T>;
   constexpr int N = How::kVector;
-  const View<const T, R> x(step, xa);
-  const int64_t d = x.size(R - 1);
+  const Known<const T, R> x(step, xa);
+  const Known<T, R> y(step, ya);
+  const int64_t d = x.size(R - 1), rows = product(x, 0, R - 1);
   const Weights<How, kAhead, W> w(View<const W, 1>(step, wa).data, d);
   if constexpr (kAhead) {
     take_turns();
   }
-  for_rows<How>(x.data, View<T, R>(step, ya).data, product(x, 0, R - 1), d, [&](Row<How, T>& row, T* out) {
+  for_rows<How>(x.data, y.data, rows, d, [&](Row<How, T>& row, T* out) {
     M squares = 0;
     row.each([&](Word, const M(&v)[N]) {
 #pragma unroll
@@ -199,13 +200,14 @@ __device__ __forceinline__ void layer_norm(const Step* step, const Arg<R>& xa, c
                                            const Arg<R>& ya, double eps) {
   using M = wide<T>;
   constexpr int N = How::kVector;
-  const View<const T, R> x(step, xa);
-  const int64_t d = x.size(R - 1);
+  const Known<const T, R> x(step, xa);
+  const Known<T, R> y(step, ya);
+  const int64_t d = x.size(R - 1), rows = product(x, 0, R - 1);
   const Weights<How, kAhead, W> w(View<const W, 1>(step, wa).data, d), b(View<const W, 1>(step, ba).data, d);
   if constexpr (kAhead) {
     take_turns();
   }
-  for_rows<How>(x.data, View<T, R>(step, ya).data, product(x, 0, R - 1), d, [&](Row<How, T>& row, T* out) {
+  for_rows<How>(x.data, y.data, rows, d, [&](Row<How, T>& row, T* out) {
     M sum = 0, squares = 0;
     row.each([&](Word, const M(&v)[N]) {
 #pragma unroll
