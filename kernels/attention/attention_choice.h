@@ -41,12 +41,12 @@ struct AttentionHow {
   int64_t keys = 0, consumers = 0, q_stages = 0;  // prefill
   int64_t bias_rows = 0;                          // prefill: that a tile holds of the bias; 0: it is read as it lies
   int64_t per_sm = 1;                             // blocks
-  int64_t rows8 = 0, stages = 0;                  // decode: groups of 8 rows of a key head; ring slots = warps · rows8
+  int64_t rows8 = 0, stages = 0;                  // decode: groups of 8 rows of a key head; ring slots
   int64_t real_bytes = 4;                         // any: of what it computes in
   int64_t ctas = 0;
   double us = 0;  // predicted
 
-  int64_t warps() const { return stages / rows8; }
+  int64_t warps() const { return 2 * stages / rows8; }  // decode: two share a slot
   // Bytes of dynamic shared memory, as the kernel's sizeof.  `batch`: with lengths, the most rows of the batch.
   int64_t SharedBytes(int64_t batch) const;
   std::string Name() const;

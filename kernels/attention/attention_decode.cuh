@@ -7,9 +7,10 @@
 //   3 sequences of 2, 1, 3 tiles, 1 key head, 3 CTAs:   |0 0|1 2|2 2|     sequence 2 is merged from CTAs 1 and 2
 //
 //   warp kWarps   producer: streams [K tile | V tile] pairs into a ring of kStages
-//   warps 0..     consumers: warp w owns tiles w, w + kWarps, ... of the run; they meet only at the end of an item.
-//                 kStages is a multiple of kWarps, so a stage has one owner: a warp that met a barrier only every other
-//                 lap could not tell a phase from the one two laps before.
+//   warps 0..     consumers, in teams: team i owns tiles i, i + kTeams, ... of the run, each of its warps half of the
+//                 keys; they meet only at the end of an item.  kStages is a multiple of kTeams, so a stage has one
+//                 owner: a team that met a barrier only every other lap could not tell a phase from the one two laps
+//                 before.
 //
 // Tensor core shape m16n8k16 with the keys (then the dims) as m and the rows as n: a group of 8 rows wastes nothing.
 // S^T[key, row] = K Q^T, then O^T[dim, row] += V^T P^T, whose operand is S^T transposed (movmatrix).
@@ -32,27 +33,36 @@ SL_DEVICE void attention_decode(const TensorMap& k_map, const TensorMap& v_map,
   if (threadIdx.x == 0) {
     prefetch_map(k_map), prefetch_map(v_map);
     for (int i = 0; i < P::kStages; ++i) {
-      barrier_init(shared_address(&sm.full[i]), 1), barrier_init(shared_address(&sm.empty[i]), 1);
+      barrier_init(shared_address(&sm.full[i]), 1), barrier_init(shared_address(&sm.empty[i]), P::kTogether);
     }
     barrier_init_fence();
   }
   let_next_begin();
-  wait_for_previous();
   const int warp = warp_uniform(threadIdx.x / 32);
   const TileLine<P> line{sm, sizes, extras};
-  if (P::kLengths && warp == 0) {
-    sum_tiles(sm, line);
-  }
-  __syncthreads();
-  if (sizes.b * sizes.h * sizes.s == 0) {
-    return;
-  }
-  if (warp == P::kWarps) {
-    if (threadIdx.x % 32 == 0) {
-      stream_tiles<P>(sm, k_map, v_map, line);
+  if constexpr (P::kLengths) {
+    wait_for_previous();
+    if (warp == 0) {
+      sum_tiles(sm, line);
     }
-  } else {
-    DecodeConsumer<P>(sm, line, views, static_cast<float*>(workspace), arrived).run();
+    __syncthreads();
+  }
+  Segment<P> part(line);
+  if (!part.some && blockIdx.x > 0) {
+    return;  // makes room for the next kernel; the first CTA waits for all
+  }
+  DecodeConsumer<P> consumer(sm, views, part, static_cast<float*>(workspace), arrived);
+  if constexpr (!P::kLengths) {
+    if (threadIdx.x == 32 * P::kWarps && part.some) {
+      prefetch_tiles(k_map, v_map, part);
+    }
+    wait_for_previous();
+    __syncthreads();
+  }
+  if (warp < P::kWarps) {
+    consumer.run();
+  } else if (threadIdx.x % 32 == 0) {
+    stream_tiles<P>(sm, k_map, v_map, part);
   }
 }
 

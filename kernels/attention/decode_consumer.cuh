@@ -23,50 +23,57 @@ struct DecodeConsumer {
   using How = typename P::How;
   using Element = typename P::Element;
   static constexpr int kDim = P::kDim, kRows8 = P::kRows8, kStages = P::kStages;
+  static constexpr int kKeys = P::kWarpKeys, kSteps = kKeys / 16;  // that this warp takes of a tile
 
   DecodeShared<P>& sm;
   const TileLine<P>& line;
   const AttentionSizes& sizes;
   const AttentionViews<Element>& views;  // dense in the last dimension
+  Segment<P> part;                       // the one in work
   float* parts;                          // [ctas, 2, kPartFloats]
   uint32_t* arrived;                     // [ctas]
-  const int warp, lane, group, rows;
+  const int warp, lane, rows;
+  int group;
+  const Known<Element, 4> q_rows, out_rows;
 
   uint32_t q[kRows8][kDim / 16][2];
   float o[kRows8][kDim / 16][4], max[kRows8][2], sum[kRows8][2];
   int begin[kRows8][2], end[kRows8][2];  // keys that this thread's rows see
 
-  SL_DEVICE DecodeConsumer(DecodeShared<P>& sm, const TileLine<P>& line, const AttentionViews<Element>& views,
+  SL_DEVICE DecodeConsumer(DecodeShared<P>& sm, const AttentionViews<Element>& views, const Segment<P>& part,
                            float* parts, uint32_t* arrived)
       : sm(sm),
-        line(line),
-        sizes(line.sizes),
+        line(part.line),
+        sizes(part.line.sizes),
         views(views),
+        part(part),
         parts(parts),
         arrived(arrived),
         warp(threadIdx.x / 32),
         lane(threadIdx.x % 32),
-        group(line.sizes.h / line.sizes.g),
-        rows(line.sizes.s * group) {}
+        rows(sizes.s * (sizes.h / sizes.g)),
+        group(sizes.h / sizes.g),
+        q_rows(views.q.step, views.q.arg),
+        out_rows(views.out.step, views.out.arg) {}
 
   // Row r is query r / group of head r % group.
-  template <typename T>
-  SL_DEVICE T* row_of(const View<T, 4>& view, const Segment<P>& part, int r) const {
-    return view.data + part.batch * view.stride(0) + (part.head * group + r % group) * view.stride(1) +
-           r / group * view.stride(2);
+  SL_DEVICE Element* row_of(const Known<Element, 4>& all, int r) const {
+    return all.data + part.batch * all.stride(0) + (part.head * group + r % group) * all.stride(1) +
+           r / group * all.stride(2);
   }
 
-  SL_DEVICE void begin_item(const Segment<P>& part) {
+  SL_DEVICE void begin_item() {
     const Sequence<How> sequence(line.extras, sizes, part.batch);
 #pragma unroll
     for (int g = 0; g < kRows8; ++g) {
       // Q^T as the B operand: row = lane / 4, dims 16 i + 2 (lane % 4) + {0, 1} and 8 more.
       const int r = g * 8 + lane / 4;
-      const Element* from = row_of(views.q, part, min(r, rows - 1));
+      const Element* from = row_of(q_rows, min(r, rows - 1));
+      const int width = r < rows ? int(q_rows.size(3)) : 0;
 #pragma unroll
       for (int i = 0; i < kDim / 8; ++i) {
         const int dim = i * 8 + lane % 4 * 2;
-        q[g][i / 2][i % 2] = r < rows && dim < views.q.size(3) ? *reinterpret_cast<const uint32_t*>(from + dim) : 0;
+        q[g][i / 2][i % 2] = dim < width ? *reinterpret_cast<const uint32_t*>(from + dim) : 0;
       }
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
@@ -85,7 +92,7 @@ struct DecodeConsumer {
   }
 
   // Accumulators: element c of a 16 x 8 block is key (then dim) lane / 4 + 8 (c / 2), row 2 (lane % 4) + c % 2.
-  SL_DEVICE void weigh(const Segment<P>& part, int g, int key0, float (&s)[4][4], uint32_t (&p)[4][2]) {
+  SL_DEVICE void weigh(int g, int key0, uint32_t kept, float (&s)[kSteps][4], uint32_t (&p)[kSteps][2]) {
     float shrink[2];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
@@ -94,10 +101,10 @@ struct DecodeConsumer {
       const Score<How> score(line.extras, sizes, part.batch, part.head * group + r % group, r / group, query);
       float top = max[g][h];
 #pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        const int key = key0 + i / 2 * 16 + lane / 4 + i % 2 * 8;
+      for (int i = 0; i < kKeys / 8; ++i) {
+        const int key = key0 + i * 8 + lane / 4;
         float& x = s[i / 2][i % 2 * 2 + h];
-        const bool seen = key >= begin[g][h] && key < end[g][h] && score.kept(min(key, sizes.t - 1));
+        const bool seen = key >= begin[g][h] && key < end[g][h] && (kept >> i & 1) != 0;
         x = seen ? Score<How>::scaled(x) + score.addend(key) : -infinity();
         top = fmaxf(top, x);
       }
@@ -107,7 +114,7 @@ struct DecodeConsumer {
       sum[g][h] *= shrink[h];
     }
 #pragma unroll
-    for (int t = 0; t < 4; ++t) {
+    for (int t = 0; t < kSteps; ++t) {
 #pragma unroll
       for (int c = 0; c < 4; ++c) {
         s[t][c] = exp2_fast((s[t][c] - max[g][c % 2]) * Score<How>::kSlope);
@@ -124,46 +131,57 @@ struct DecodeConsumer {
       }
   }
 
-  // One tile whose first key is key0; `valid` of its keys exist.
-  SL_DEVICE void attend(const Segment<P>& part, int slot, int key0, int valid) {
+  // What the key mask says of the keys whose scores this thread has: bit i for key0 + 8 i + lane / 4.
+  SL_DEVICE uint32_t kept_keys(int key0) const {
+    uint32_t bits = How::kKeyMask ? 0 : ~0u;
+#pragma unroll
+    for (int i = 0; How::kKeyMask && i < kKeys / 8; ++i) {
+      const int key = min(key0 + i * 8 + lane / 4, sizes.t - 1);
+      bits |= uint32_t(line.extras.key_mask[int64_t(part.batch) * sizes.t + key] != 0) << i;
+    }
+    return bits;
+  }
+
+  // This warp's keys of a tile, from the `at`th on: the first is key0, and `valid` of them exist.
+  SL_DEVICE void attend(int slot, int at, int key0, int valid, uint32_t kept) {
     const uint32_t k_tile = shared_address(sm.kv[slot][0]), v_tile = shared_address(sm.kv[slot][1]);
     auto chunk_at = [](uint32_t tile, int row, int dims16, int half) {  // 8 of 16 dims of a key
       return tile + dims16 / 4 * P::kPanelBytes + SwizzledOffset(row, dims16 % 4 * 2 + half, 128);
     };
-    if (valid < P::kKeys) {  // what lies beyond the last key may hold anything, NaN too, and 0 * NaN is not 0
-      for (int i = lane; i < (P::kKeys - max0(valid)) * (kDim / 8); i += 32) {
+    if (valid < kKeys) {  // what lies beyond the last key may hold anything, NaN too, and 0 * NaN is not 0
+      for (int i = lane; i < (kKeys - max0(valid)) * (kDim / 8); i += 32) {
         const int chunk = i % (kDim / 8);
         asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(
-                         chunk_at(v_tile, max0(valid) + i / (kDim / 8), chunk / 2, chunk % 2)),
+                         chunk_at(v_tile, at + max0(valid) + i / (kDim / 8), chunk / 2, chunk % 2)),
                      "r"(0)
                      : "memory");
       }
       fence_async_proxy();  // before the ring's next load into the tile
       __syncwarp();
     }
-    float s[kRows8][4][4] = {};
+    float s[kRows8][kSteps][4] = {};
 #pragma unroll
     for (int i = 0; i < kDim / 16; ++i)
 #pragma unroll
-      for (int t = 0; t < 4; ++t) {
+      for (int t = 0; t < kSteps; ++t) {
         uint32_t k[4];
-        load_matrices(k, chunk_at(k_tile, t * 16 + lane % 16, i, lane / 16));
+        load_matrices(k, chunk_at(k_tile, at + t * 16 + lane % 16, i, lane / 16));
 #pragma unroll
         for (int g = 0; g < kRows8; ++g) {
           mma_16x8x16<Element>(s[g][t], k, q[g][i][0], q[g][i][1]);
         }
       }
-    uint32_t p[kRows8][4][2];
+    uint32_t p[kRows8][kSteps][2];
 #pragma unroll
     for (int g = 0; g < kRows8; ++g) {
-      weigh(part, g, key0, s[g], p[g]);
+      weigh(g, key0, kept, s[g], p[g]);
     }
 #pragma unroll
-    for (int t = 0; t < 4; ++t)
+    for (int t = 0; t < kSteps; ++t)
 #pragma unroll
       for (int i = 0; i < kDim / 16; ++i) {
         uint32_t v[4];
-        load_matrices_transposed(v, chunk_at(v_tile, t * 16 + lane % 8 + lane / 16 * 8, i, lane / 8 % 2));
+        load_matrices_transposed(v, chunk_at(v_tile, at + t * 16 + lane % 8 + lane / 16 * 8, i, lane / 8 % 2));
 #pragma unroll
         for (int g = 0; g < kRows8; ++g) {
           mma_16x8x16<Element>(o[g][i], v, p[g][t][0], p[g][t][1]);
@@ -195,62 +213,61 @@ struct DecodeConsumer {
     return parts + (int64_t(cta) * 2 + starts_here) * P::kPartFloats;
   }
 
-  SL_DEVICE void store(const Segment<P>& part, int r, int dim, const Merge& merge) const {
-    const bool seen = merge.sum != 0;  // NaN is no row without keys
-    if (dim >= views.out.size(3) || (How::kEmptyRows != kEmptyZero && !seen)) {
-      return;  // store_empty does what is not zero
+  // The whole warp: four dims of row r; rows without keys, if their result is not zero, are computed apart.
+  SL_DEVICE void store(int r, int dim, const Merge& merge) const {
+    const bool seen = merge.sum != 0, inside = r < rows && dim < out_rows.size(3);  // NaN is no row without keys
+    if (inside && (How::kEmptyRows == kEmptyZero || seen)) {
+      const float scale = seen ? __fdividef(1.0f, merge.sum) : 0.0f;
+      *reinterpret_cast<uint2*>(row_of(out_rows, r) + dim) = {pack<Element>(merge.o.x * scale, merge.o.y * scale),
+                                                              pack<Element>(merge.o.z * scale, merge.o.w * scale)};
     }
-    const float scale = seen ? __fdividef(1.0f, merge.sum) : 0.0f;
-    *reinterpret_cast<uint2*>(row_of(views.out, part, r) + dim) = {pack<Element>(merge.o.x * scale, merge.o.y * scale),
-                                                                   pack<Element>(merge.o.z * scale, merge.o.w * scale)};
-  }
-  // Rows whose weights, summed by `sum_of`, are none: a warp each.
-  template <typename SumOf>
-  SL_DEVICE void store_empty(const Segment<P>& part, const SumOf& sum_of) const {
-    for (int r = warp; How::kEmptyRows != kEmptyZero && r < rows; r += P::kWarps) {
-      if (sum_of(r) == 0) {
-        attend_empty_row<How>(views, line.extras, sizes, part.batch, part.head * group + r % group, r / group);
+    if constexpr (How::kEmptyRows != kEmptyZero) {
+      for (uint32_t none = __ballot_sync(~0u, inside && !seen && dim == 0); none != 0; none &= none - 1) {
+        const int empty = __shfl_sync(~0u, r, __ffs(int(none)) - 1);
+        attend_empty_row<How>(views, line.extras, sizes, part.batch, part.head * group + empty % group, empty / group);
       }
     }
   }
 
+  // body(row, dim), four dims a thread, for all rows, by whole warps.
+  template <typename Body>
+  SL_DEVICE void each_row(const Body& body) const {
+    for (int i = threadIdx.x; i - lane < rows * (kDim / 4); i += 32 * P::kWarps) {
+      body(i / (kDim / 4), i % (kDim / 4) * 4);
+    }
+  }
+
   // An item that lies wholly in this run is done; else its part goes into its slot.
-  SL_DEVICE void finish_part(const Segment<P>& part, bool whole) const {
-    for (int i = threadIdx.x; i < rows * (kDim / 4); i += 32 * P::kWarps) {
-      const int r = i / (kDim / 4), dim = i % (kDim / 4) * 4;
+  SL_DEVICE void finish_part() const {
+    const bool whole = part.parts == 1;
+    each_row([&](int r, int dim) {
       Merge merge;
 #pragma unroll
       for (int w = 0; w < P::kWarps; ++w) {
         merge.add(sm.max[w][r], sm.sum[w][r], *reinterpret_cast<const float4*>(&sm.o[w][r][dim]), Score<How>::kSlope);
       }
       if (whole) {
-        store(part, r, dim, merge);
-      } else {
+        store(r, dim, merge);
+      } else if (r < rows) {
         float* to = slot(blockIdx.x, part.first == 0);
-        *reinterpret_cast<float4*>(to + r * kDim + dim) = merge.o;
+        __stcg(reinterpret_cast<float4*>(to + r * kDim + dim), merge.o);
         if (dim == 0) {
-          *reinterpret_cast<float2*>(to + P::kRows * kDim + r * 2) = {merge.max, merge.sum};
+          __stcg(reinterpret_cast<float2*>(to + P::kRows * kDim + r * 2), float2{merge.max, merge.sum});
         }
       }
-    }
-    if (whole) {
-      store_empty(part, [&](int r) {
-        float sum = 0;
-        for (int w = 0; w < P::kWarps; ++w) {
-          sum += sm.sum[w][r];
-        }
-        return sum;
-      });
+    });
+    if (!whole) {
+      merge_parts();
     }
   }
 
   // The last of the CTAs that share an item adds their parts.  At most one item starts in a CTA and goes on beyond it:
   // its counter is that CTA's.
-  SL_DEVICE void merge_parts(const Segment<P>& part) const {
-    const int cta0 = part.cta_of(part.item), count = part.cta_of(part.item + part.tiles - 1) - cta0 + 1;
+  SL_DEVICE void merge_parts() const {
+    const int count = part.parts;
     named_sync(1, 32 * P::kWarps);
     if (threadIdx.x == 0) {
-      int* counter = reinterpret_cast<int*>(arrived) + cta0;
+      int* counter = reinterpret_cast<int*>(arrived) + part.cta0;
       sm.last = add_acquire_release(counter, 1) == count - 1;
       if (sm.last) {
         *counter = 0;
@@ -260,58 +277,52 @@ struct DecodeConsumer {
     if (!sm.last) {
       return;
     }
-    for (int i = threadIdx.x; i < rows * (kDim / 4); i += 32 * P::kWarps) {
-      const int r = i / (kDim / 4), dim = i % (kDim / 4) * 4;
+    each_row([&](int r, int dim) {
       Merge merge;
-      for (int p0 = 0; p0 < count; p0 += 8) {  // the loads of 8 parts in flight
-        float2 stat[8];
-        float4 value[8];
+      constexpr int kAhead = 5;  // parts whose loads are in flight
+      for (int p0 = 0; p0 < count; p0 += kAhead) {
+        float2 stat[kAhead];
+        float4 value[kAhead];
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          const int p = min(p0 + j, count - 1);
-          const float* from = slot(cta0 + p, p == 0);
-          stat[j] = __ldcg(reinterpret_cast<const float2*>(from + P::kRows * kDim + r * 2));
-          value[j] = __ldcg(reinterpret_cast<const float4*>(from + r * kDim + dim));
+        for (int j = 0; j < kAhead; ++j) {
+          if (p0 + j < count) {
+            const float* from = slot(part.cta0 + p0 + j, p0 + j == 0);
+            stat[j] = __ldcg(reinterpret_cast<const float2*>(from + P::kRows * kDim + r * 2));
+            value[j] = __ldcg(reinterpret_cast<const float4*>(from + r * kDim + dim));
+          }
         }
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
+        for (int j = 0; j < kAhead; ++j) {
           if (p0 + j < count) {
             merge.add(stat[j].x, stat[j].y, value[j], Score<How>::kSlope);
           }
         }
       }
-      store(part, r, dim, merge);
-    }
-    store_empty(part, [&](int r) {
-      float sum = 0;
-      for (int p = 0; p < count; ++p) {
-        sum += __ldcg(slot(cta0 + p, p == 0) + P::kRows * kDim + r * 2 + 1);
-      }
-      return sum;
+      store(r, dim, merge);
     });
   }
 
   SL_DEVICE void run() {
+    const int team = warp / P::kTogether, at = warp % P::kTogether * kKeys;
     int done = 0;  // tiles of this CTA's run before the segment
-    for (Segment<P> part(line); part.next(); done += part.end - part.first) {
-      begin_item(part);
+    for (; part.some; done += part.end - part.first, part.next()) {
+      begin_item();
       const int count = Sequence<How>(line.extras, sizes, part.batch).count, skipped = line.first_tile(part.batch);
-      for (int tile = part.first + (warp + P::kWarps - done % P::kWarps) % P::kWarps; tile < part.end;
-           tile += P::kWarps) {
-        const int local = done + tile - part.first, slot = local % kStages, key0 = (skipped + tile) * P::kKeys;
+#pragma unroll 1
+      for (int tile = part.first + (team + P::kTeams - done % P::kTeams) % P::kTeams; tile < part.end;
+           tile += P::kTeams) {
+        const int local = done + tile - part.first, slot = local % kStages;
+        const int key0 = (skipped + tile) * P::kKeys + at;
+        const uint32_t kept = kept_keys(key0);
         barrier_wait(shared_address(&sm.full[slot]), local / kStages & 1);
-        attend(part, slot, key0, count - key0);
+        attend(slot, at, key0, count - key0, kept);
         __syncwarp();
         if (lane == 0) {
           barrier_arrive(shared_address(&sm.empty[slot]));
         }
       }
       share();
-      const bool whole = part.first == 0 && part.end == part.tiles;
-      finish_part(part, whole);
-      if (!whole) {
-        merge_parts(part);
-      }
+      finish_part();
       named_sync(1, 32 * P::kWarps);  // sm.o and sm.last are free again
     }
   }

@@ -12,9 +12,11 @@ struct DecodePlan : How_ {
   using typename How_::Element;
   static constexpr int kDim = How_::kDim, kPanels = kDim / 64, kRows8 = How_::kRows8, kRows = 8 * kRows8, kKeys = 64;
   static constexpr int kStages = How_::kStages, kWarps = How_::kWarps, kThreads = 32 * (kWarps + 1);
+  static constexpr int kTogether = 2, kWarpKeys = kKeys / kTogether;  // warps that share the keys of a tile
+  static constexpr int kTeams = kWarps / kTogether;
   static constexpr int kPanelBytes = kKeys * 128, kTileBytes = kPanels * kPanelBytes;
   static constexpr int kPartFloats = kRows * (kDim + 2);  // accumulators, then (max, sum) of each row
-  static_assert(kStages % kWarps == 0, "a stage must have one owner");
+  static_assert(kStages % kTeams == 0, "a stage must have one owner");
 };
 
 template <class P>
@@ -44,14 +46,14 @@ struct TileLine {
   }
   SL_DEVICE int before(int batch) const { return P::kLengths ? sm.before[batch] : batch * tiles(0); }
   // The sequence in which tile `tile` of the line lies.
-  SL_DEVICE int at(int64_t tile) const {
+  SL_DEVICE int at(int tile) const {
     if constexpr (!P::kLengths) {
-      return int(tile / (int64_t(tiles(0)) * sizes.g));
+      return tile / (tiles(0) * sizes.g);
     }
     int low = 0, high = sizes.b;
     while (high - low > 1) {
       const int middle = (low + high) / 2;
-      if (int64_t(before(middle)) * sizes.g <= tile) {
+      if (before(middle) * sizes.g <= tile) {
         low = middle;
       } else {
         high = middle;
@@ -85,52 +87,78 @@ SL_DEVICE void sum_tiles(DecodeShared<P>& sm, const TileLine<P>& line) {
   }
 }
 
-// The part of one item that lies in this CTA's run.  next() moves to the following one.
+// The part of one item that lies in this CTA's run: the first, or none; next() moves to the following one.
+//
+// A run that goes on from one item to another costs about as much as two tiles.  So where all sequences are as long,
+// items may get a whole number of runs each, and some CTAs none.
 template <class P>
 struct Segment {
   const TileLine<P>& line;
-  int64_t total;             // tiles on the line
+  int total;                 // tiles on the line: fewer than 2^31, each being kilobytes of one memory
   int ctas;                  // that have a run
-  int64_t tile, run_end;     // this CTA's next tile; the end of its run
+  int tile, run_end;         // the tile after the segment; the end of this CTA's run
   int batch, before, tiles;  // sequence; tiles of a key head before it and of it
   int head, first, end;      // tiles [first, end) of item (batch, head)
-  int64_t item;              // where the item starts on the line
+  int cta0, parts;           // CTAs that share the item
+  bool some;                 // there is a segment
 
   SL_DEVICE explicit Segment(const TileLine<P>& line)
       : line(line),
-        total(int64_t(line.before(line.sizes.b)) * line.sizes.g),
-        ctas(int(min(int64_t(gridDim.x), total))) {
+        total(line.sizes.h * line.sizes.s == 0 ? 0 : line.before(line.sizes.b) * line.sizes.g),
+        ctas(min(int(gridDim.x), total)) {
+    const int items = line.sizes.b * line.sizes.g;
+    if (!P::kLengths && 0 < items && items <= ctas) {
+      const int whole = ctas - ctas % items;
+      ctas = ceil_div(total, whole) <= ceil_div(total, ctas) + 2 ? whole : ctas;
+    }
     tile = run_end = 0;
     if (blockIdx.x < ctas) {  // more CTAs than tiles would leave holes among the parts of an item
-      tile = total * blockIdx.x / ctas, run_end = total * (blockIdx.x + 1) / ctas;
+      tile = int(int64_t(total) * blockIdx.x / ctas), run_end = int(int64_t(total) * (blockIdx.x + 1) / ctas);
       move_to(line.at(tile));
     }
+    next();
   }
   SL_DEVICE void move_to(int b) { batch = b, before = line.before(b), tiles = line.before(b + 1) - before; }
-  SL_DEVICE bool next() {
-    if (tile >= run_end) {
-      return false;
+  SL_DEVICE void next() {
+    some = tile < run_end;
+    if (!some) {
+      return;
     }
-    while (tile >= int64_t(before + tiles) * line.sizes.g) {
+    while (tile >= (before + tiles) * line.sizes.g) {
       move_to(batch + 1);
     }
-    const int offset = int(tile - int64_t(before) * line.sizes.g);
+    const int offset = tile - before * line.sizes.g;
     head = offset / tiles, first = offset % tiles;
-    end = int(min(int64_t(tiles), first + run_end - tile));
-    item = tile - first;
+    end = min(tiles, first + run_end - tile);
+    cta0 = cta_of(tile - first), parts = cta_of(tile - first + tiles - 1) - cta0 + 1;
     tile += end - first;
-    return true;
   }
-  SL_DEVICE int cta_of(int64_t t) const { return int(((t + 1) * ctas - 1) / total); }
+  SL_DEVICE int cta_of(int t) const { return int((int64_t(t + 1) * ctas - 1) / total); }
 };
 
+// Brings what the ring takes first to L2, ahead of the turn: most keys and values are older than the kernel before, and
+// what that one still writes it writes there.
 template <class P>
-SL_DEVICE void stream_tiles(DecodeShared<P>& sm, const TensorMap& k_map, const TensorMap& v_map,
-                            const TileLine<P>& line) {
+SL_DEVICE void prefetch_tiles(const TensorMap& k_map, const TensorMap& v_map, const Segment<P>& part) {
+  const int skipped = part.line.first_tile(part.batch);
+#pragma unroll 1
+  for (int tile = part.first; tile < min(part.end, part.first + P::kStages); ++tile) {
+#pragma unroll
+    for (int p = 0; p < P::kPanels; ++p) {
+      tma_prefetch(k_map, p * 64, (skipped + tile) * P::kKeys, part.head, part.batch);
+      tma_prefetch(v_map, p * 64, (skipped + tile) * P::kKeys, part.head, part.batch);
+    }
+  }
+}
+
+template <class P>
+SL_DEVICE void stream_tiles(DecodeShared<P>& sm, const TensorMap& k_map, const TensorMap& v_map, Segment<P> part) {
+  const TileLine<P>& line = part.line;
   const uint64_t once = evict_first();
   Ring<P::kStages> ring;
-  for (Segment<P> part(line); part.next();) {
+  for (; part.some; part.next()) {
     const int skipped = line.first_tile(part.batch);
+#pragma unroll 1
     for (int tile = part.first; tile < part.end; ++tile, ring.next()) {
       const uint32_t bar = shared_address(&sm.full[ring.slot]), to = shared_address(sm.kv[ring.slot]);
       barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);

@@ -14,6 +14,12 @@ SL_DEVICE uint64_t evict_first() {
   return policy;
 }
 
+// Into L2 only.
+SL_DEVICE void tma_prefetch(const TensorMap& map, int x, int y, int z, int w) {
+  asm volatile("cp.async.bulk.prefetch.tensor.4d.L2.global.tile [%0, {%1, %2, %3, %4}];" ::"l"(&map), "r"(x), "r"(y),
+               "r"(z), "r"(w)
+               : "memory");
+}
 SL_DEVICE void tma_load(uint32_t to, const TensorMap& map, uint32_t bar, int col, int row) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
