@@ -120,6 +120,24 @@ TEST(SharedLaunch, PartsFollowEachOtherInOperandsAndNumbers) {
   EXPECT_EQ(shared.part, 0);  // it shares its launch already
 }
 
+// Work ahead of the turn is for parts that all wait: one that does not would read what is not there yet.
+TEST(SharedLaunch, WaitsFirstUnlessAllPartsWaitOnTheirOwn) {
+  const CudaOperand x = Operand(DType::kF16, {-9, 64}), ids = Operand(DType::kI64, {-3});
+  const CudaKernel copy = Choose("copy", x, x, {}).kernel, rope = Rope(DType::kF16, 4, 64, 32).kernel;
+  const CudaKernel gather =
+      ChooseCuda({.name = "gather", .ins = {x, ids}, .outs = {Operand(DType::kF16, {-3, 64})}}, Hopper())->kernel;
+  EXPECT_FALSE(TakesTurns(rope.text));
+  EXPECT_FALSE(TakesTurns(copy.text));
+  EXPECT_TRUE(TakesTurns(gather.text));
+  const CudaKernel own = ShareLaunch(std::vector<CudaPart>{{rope, 3, 1}, {copy, 1, 1}}).value();
+  EXPECT_FALSE(TakesTurns(own.text));
+  EXPECT_TRUE(own.overlaps_previous);
+  EXPECT_NE(own.text.find("sl::let_next_begin();"), std::string::npos);
+  const CudaKernel mixed = ShareLaunch(std::vector<CudaPart>{{rope, 3, 1}, {gather, 2, 1}}).value();
+  EXPECT_TRUE(TakesTurns(mixed.text));
+  EXPECT_TRUE(mixed.overlaps_previous);
+}
+
 TEST(SharedLaunch, KernelsThatNeedALaunchForThemselvesAreRefused) {
   const CudaOperand x = Operand(DType::kF32, {-9, 64});
   const CudaKernel copy = Choose("copy", x, x, {}).kernel,
