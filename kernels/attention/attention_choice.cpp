@@ -18,11 +18,11 @@ struct PrefillTile {
   int64_t dim, keys, consumers, q_stages, per_sm;
   double rate, clks;
 };
-constexpr PrefillTile kPrefillTiles[] = {{64, 128, 3, 2, 1, 0.58, 3400},   {64, 128, 2, 2, 1, 0.47, 1650},
-                                         {64, 128, 1, 2, 2, 0.495, 840},   {64, 80, 1, 2, 3, 0.533, 900},
-                                         {64, 64, 1, 2, 3, 0.485, 730},    {128, 128, 2, 2, 1, 0.784, 2600},
-                                         {128, 176, 2, 1, 1, 0.824, 2600}, {128, 64, 2, 2, 1, 0.65, 2600},
-                                         {128, 64, 1, 2, 2, 0.5, 1000},    {256, 64, 2, 1, 1, 0.6, 2600}};
+constexpr PrefillTile kPrefillTiles[] = {
+    {64, 128, 3, 2, 1, 0.6, 2750},   {64, 128, 2, 2, 1, 0.47, 1650},  {64, 128, 1, 2, 2, 0.495, 840},
+    {64, 80, 1, 2, 3, 0.533, 900},   {64, 64, 1, 2, 3, 0.485, 730},   {128, 128, 2, 2, 1, 0.784, 2600},
+    {128, 80, 3, 1, 1, 0.896, 5050}, {128, 64, 3, 1, 1, 0.808, 3650}, {128, 64, 2, 2, 1, 0.65, 2600},
+    {128, 64, 1, 2, 2, 0.5, 1000},   {256, 64, 2, 1, 1, 0.6, 2600}};
 constexpr double kGhz = 1.6;  // under sustained tensor load
 constexpr double kPrefillStartUs = 2.3;
 constexpr double kAlone = 0.15;  // what a tile takes longer than its share, for each block that could be beside it
@@ -34,11 +34,11 @@ double PrefillUs(const AttentionWhat& what, const PrefillTile& tile, const Gpu& 
   const int64_t queries = 64 * tile.consumers, past = std::max<int64_t>(0, what.t - what.s);
   const double block_clks = 4.0 * 64 * tile.keys * tile.dim / 4096 / tile.rate;
   double all = 0, longest = 0;
-  for (int64_t first = 0; first < what.s; first += queries) {
+  for (int64_t last = what.s; last > 0; last -= queries) {  // tiles end with the queries
     double clks = tile.clks;
-    for (int64_t q = first; q < std::min(first + queries, what.s); q += 64) {
-      const int64_t begin = what.window > 0 ? std::max<int64_t>(0, q + past - what.window + 1) : 0;
-      const int64_t end = what.causal ? std::min(q + 64, what.s) + past : what.t;
+    for (int64_t q = last; q > std::max<int64_t>(0, last - queries); q -= 64) {
+      const int64_t begin = what.window > 0 ? std::max<int64_t>(0, q - 64 + past - what.window + 1) : 0;
+      const int64_t end = what.causal ? q + past : what.t;
       clks += ((end - 1) / tile.keys - begin / tile.keys + 1) * block_clks;
     }
     all += clks;
@@ -62,7 +62,7 @@ int64_t PanelDim(const AttentionWhat& what) {
 
 // Whether the tile's registers hold what `what` asks beside the plain pattern: ptxas must not spill.
 bool Holds(const PrefillTile& tile, const AttentionWhat& what) {
-  if (tile.keys > 128 || tile.consumers > 2) {
+  if (tile.consumers > 2) {
     return !what.every_score && what.window == 0 && !what.empty_rows;
   }
   if (tile.per_sm > 2 && tile.keys > 64 && what.empty_rows && (what.causal || what.lengths)) {

@@ -8,12 +8,12 @@
 //
 //     start S = Q K(n)^T, start O += P V(n+1)  |
 //     S done                                   |  mask, row max, P' = exp2(S - max)      while P V runs
-//     O done                                   |  O *= exp2(old max - max), P = P' in 16 bits
+//     O done                                   |  O *= exp2(old max - max) where it moved, P = P' in 16 bits
 //
 // (ptxas lets P V finish before the softmax, which thus runs beside the products of the other consumers: README.md.)
 //
 // Two consumers fall into step by themselves: while one's products hold the tensor cores the other does its softmax.
-// Three (small heads, where the softmax is the longer half) do better when they pass a baton round.
+// Three do better when they pass a baton round.
 //
 // How, beyond attention_score.cuh's: kDim (of q, k and v, rounded up to panels of 64: TMA fills with zeros), kKeys (of
 // a block), kConsumers, kQStages, kBiasRows (that a tile has of a bias that comes by TMA: 1 or kQueries; 0: none),

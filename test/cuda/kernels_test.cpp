@@ -326,6 +326,7 @@ std::vector<CudaQuery> TensorCores() {
     return &queries.back();
   };
   attention(16384, 16384, 128, {});
+  attention(1024, 1024, 128, {}, 32);
   attention(8192, 8192, 64, {});
   attention(1024, 1024, 256, {Int("window", 100), {"softcap", 30.0}});
   attention(1024, 1024, 128, {})->ins[3] = Operand(kBF16, {1, 8, 1024, 1024});
