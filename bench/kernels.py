@@ -26,7 +26,7 @@ def sizes_of(operand, key):
 
 
 class Problem:
-    """A query's operands on the GPU: normal inputs, a result full of NaN between guards."""
+    """A query's operands on the GPU: normal inputs, a result full of NaN between guards.  An operand's `begin`: its first element, off a multiple of 16 bytes."""
     def __init__(self, query, device, torch, seed=0):
         self.query, g = query, torch.Generator("cuda").manual_seed(seed)
 
@@ -34,7 +34,7 @@ class Problem:
             if o["dtype"] in ("i4", "ui4", "i8", "ui8"):
                 return torch.randint(0, 256, (count,), device="cuda", dtype=torch.uint8, generator=g)
             return torch.randn(count, device="cuda", dtype=torch.float32, generator=g).to(device.TYPES[o["dtype"]])
-        self.operands, self.bounds, self.guarded = [], [], []
+        self.operands, self.bounds, self.guarded, self.edges = [], [], [], []
         for i, o in enumerate(query["ins"] + query["outs"]):
             if o is None:
                 self.operands.append(None)
@@ -43,12 +43,13 @@ class Problem:
             shape, bound = sizes_of(o, "actual"), sizes_of(o, "max")
             if o["dtype"] in ("i4", "ui4"):  # two codes a byte
                 shape[-1], bound[-1] = -(-shape[-1] // 2), -(-bound[-1] // 2)
-            count = math.prod(bound)
+            count, begin = math.prod(bound), o.get("begin", 0)
             if i >= len(query["ins"]):
-                self.guarded.append(torch.empty(count + 2048, device="cuda", dtype=device.TYPES[o["dtype"]]))
-                data = self.guarded[-1][1024:1024 + count]
+                self.guarded.append(torch.empty(begin + count + 2048, device="cuda", dtype=device.TYPES[o["dtype"]]))
+                data = self.guarded[-1][1024 + begin:1024 + begin + count]
+                self.edges += [self.guarded[-1][:1024 + begin], self.guarded[-1][-1024:]]
             else:
-                data = rand(o, count)
+                data = rand(o, begin + count)[begin:]
             self.operands.append(data[:math.prod(shape)].view(shape))
             self.bounds.append(bound)
 
@@ -61,8 +62,7 @@ class Problem:
             guarded.fill_(float("nan") if guarded.is_floating_point() else 85)
 
     def guards_hold(self):
-        edges = [part for g in self.guarded for part in (g[:1024], g[-1024:])]
-        return all(bool((e.isnan() if e.is_floating_point() else e == 85).all()) for e in edges)
+        return all(bool((e.isnan() if e.is_floating_point() else e == 85).all()) for e in self.edges)
 
 
 def check(folder, suite, repeats=2):

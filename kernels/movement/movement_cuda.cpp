@@ -9,7 +9,8 @@ namespace sluice::kernels {
 namespace {
 
 constexpr int kBlock = 256;
-constexpr int kSquare = 64;  // elements of a side (movement.cuh); half of it for those of 8 bytes
+constexpr int kSquareBlock = 288;  // transpose_squares
+constexpr int kBlocksPerSm = 32;   // of walks: more find their sizes and strides too often
 constexpr char kHeader[] = "kernels/movement/movement.cuh";
 
 std::string Packed(DType dtype) { return *CudaBitsType(dtype) == '\0' ? std::string(Name(dtype)) + " elements" : ""; }
@@ -38,14 +39,14 @@ std::vector<CudaPlan> PlanWalk(const CudaQuery& query, const Gpu& gpu, std::stri
   return why.empty() ? std::vector<CudaPlan>{WalkPlan(query, gpu, 1)} : std::vector<CudaPlan>();
 }
 
-// `from`: the functor of movement.cuh that says where an element comes from.
+// `from`: the function of movement.cuh that walks the result, up to its element type.
 CudaKernel Move(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan, const std::string& from) {
-  const char* type = CudaBitsType(query.ins[0].dtype);
-  const int64_t lanes = plan.numbers[0];
+  const std::string body =
+      absl::StrFormat("sl::%s, %s>(blocks, step, x0, y0);", from, CudaBitsType(query.ins[0].dtype));
   CudaKernel kernel =
-      ShareableKernel(query, absl::StrCat(query.name, "_b", BitWidth(query.ins[0].dtype)), kHeader,
-                      absl::StrFormat("sl::move<%d, %s, %s>(blocks, step, x0, y0);", lanes, from, type), kBlock, true);
-  kernel.grid[0] = BlocksText(ProductText("y0", 0, query.outs[0].rank()), kBlock * lanes, gpu.sms * 16);
+      ShareableKernel(query, absl::StrCat(query.name, "_b", BitWidth(query.ins[0].dtype)), kHeader, body, kBlock, true);
+  kernel.grid[0] =
+      BlocksText(ProductText("y0", 0, query.outs[0].rank()), kBlock * plan.numbers[0], gpu.sms * kBlocksPerSm);
   kernel.strided_ins = kernel.strided_outs = 1;
   return kernel;
 }
@@ -80,42 +81,96 @@ int64_t RowOf(const std::vector<int64_t>& from) {
   return std::find(from.begin(), from.end(), static_cast<int64_t>(from.size()) - 1) - from.begin();
 }
 
+// Squares of elements, and the share of the copy bandwidth they reach: turned in blocks of registers, where lines begin
+// and end at whole words of 16 bytes, or element by element.
+struct SquareHow {
+  int64_t side;
+  bool blocks;
+  double share;
+};
+
+std::vector<SquareHow> Squares(int bits) {
+  switch (bits) {
+    case 8:
+      return {{128, true, 0.82}, {128, false, 0.31}};
+    case 16:
+      return {{128, true, 0.91}, {64, true, 0.78}, {64, false, 0.55}};
+    case 32:
+      return {{64, true, 0.94}, {32, true, 0.87}, {64, false, 0.85}, {32, false, 0.73}};
+    default:
+      return {{32, true, 0.95}, {32, false, 0.87}};
+  }
+}
+
+// Dimension `d` of the result together with those before it that precede it in the source too: they are walked as one.
+// What is expected of them, and a number that divides it.
+struct Walked {
+  double size = 1;
+  int64_t multiple = 1;
+
+  Walked(const CudaQuery& query, const std::vector<int64_t>& from, int64_t d) {
+    for (bool first = true; first || (d >= 0 && from[d] + 1 == from[d + 1]); first = false, --d) {
+      const CudaDim& dim = query.outs[0].dims[d];
+      size *= static_cast<double>(std::max<int64_t>(1, dim.expected()));
+      multiple *= dim.constant() ? std::max<int64_t>(1, dim.value()) : 1;
+    }
+  }
+};
+
 std::vector<CudaPlan> PlanPermuted(const CudaQuery& query, const Gpu& gpu, std::string& why) {
-  if (why = Packed(query.ins[0].dtype); !why.empty()) {
+  const DType type = query.ins[0].dtype;
+  if (why = Packed(type); !why.empty()) {
     return {};
   }
   const std::vector<int64_t> from = Sources(query);
   const int rank = query.outs[0].rank();
   const bool stays = rank > 0 && from.back() == query.ins[0].rank() - 1 && from.back() >= 0;
-  std::vector<CudaPlan> plans = {
-      WalkPlan(query, gpu, stays ? Lanes(Width(query.outs[0], rank - 1), query.ins[0].dtype) : 1)};
+  std::vector<CudaPlan> plans = {WalkPlan(query, gpu, stays ? Lanes(Width(query.outs[0], rank - 1), type) : 1)};
+  if (query.name == "transpose" && !stays) {
+    plans[0].us = CopyUs(query, gpu, 0.1 * BitWidth(type) / 32);  // of each 32 bytes that are read an element is used
+  }
   if (query.name == "transpose" && !stays && rank > 1) {
-    // What lies in squares beyond the result costs as much as what lies within.
-    const auto used = [](const CudaDim& dim) {
-      const double size = static_cast<double>(std::max<int64_t>(1, dim.expected()));
-      return size / (std::ceil(size / kSquare) * kSquare);
-    };
-    const double share = 0.9 * used(query.outs[0].dims.back()) * used(query.outs[0].dims[RowOf(from)]);
-    plans.push_back({.name = "squares", .us = CopyUs(query, gpu, share)});
+    const Walked columns(query, from, rank - 1), rows(query, from, RowOf(from));
+    const int64_t word = 128 / BitWidth(type);
+    const bool whole = columns.multiple % word == 0 && rows.multiple % word == 0;
+    double planes = 1 / (columns.size * rows.size);
+    for (const CudaDim& dim : query.outs[0].dims) {
+      planes *= static_cast<double>(std::max<int64_t>(1, dim.expected()));
+    }
+    for (const SquareHow& how : Squares(BitWidth(type))) {
+      // What lies in squares beyond the result costs as much as what lies within, and so does an SM without a square.
+      const double side = static_cast<double>(how.side);
+      const double of_columns = std::ceil(columns.size / side), of_rows = std::ceil(rows.size / side);
+      const double used = columns.size / (of_columns * side) * rows.size / (of_rows * side);
+      const double busy = std::min(1.0, of_columns * of_rows * planes / static_cast<double>(gpu.sms));
+      if (whole || !how.blocks) {
+        plans.push_back({.name = absl::StrFormat("squares of %d%s", how.side, how.blocks ? " in blocks" : ""),
+                         .numbers = {how.side, how.blocks},
+                         .us = CopyUs(query, gpu, how.share * used * busy)});
+      }
+    }
   }
   return plans;
 }
 
 CudaKernel EmitPermuted(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   const std::vector<int64_t> from = Sources(query);
-  if (!plan.numbers.empty()) {
-    return Move(query, gpu, plan, Permuted(from));
+  if (plan.numbers.size() == 1) {
+    return Move(query, gpu, plan, absl::StrFormat("permute<%d, %s", plan.numbers[0], Permuted(from)));
   }
-  const int rank = query.outs[0].rank();
-  const int64_t row = RowOf(from), bits = BitWidth(query.ins[0].dtype), side = bits == 64 ? kSquare / 2 : kSquare;
-  const std::string body = absl::StrFormat("sl::transpose_squares<%d, %d, %s, %s>(step, x0, y0);", row, from.back(),
-                                           Permuted(from), CudaBitsType(query.ins[0].dtype));
-  CudaKernel kernel = OperandKernel(query, absl::StrCat("transpose_b", bits), kHeader, body, kBlock);
-  const std::string others = absl::StrFormat("%s * %s", ProductText("y0", 0, static_cast<int>(row)),
-                                             ProductText("y0", static_cast<int>(row) + 1, rank - 1));
+  const int rank = query.outs[0].rank(), row = static_cast<int>(RowOf(from));
+  const int64_t bits = BitWidth(query.ins[0].dtype), side = plan.numbers[0], words = side * bits / 128;
+  const bool blocks = plan.numbers[1] != 0;
+  const std::string body =
+      absl::StrFormat("sl::%s<%d, %d, %s, %s>(step, x0, y0);", blocks ? "transpose_blocks" : "transpose_squares", side,
+                      row, Permuted(from), CudaBitsType(query.ins[0].dtype));
+  CudaKernel kernel = OperandKernel(query, absl::StrCat("transpose_b", bits), kHeader, body,
+                                    blocks ? static_cast<int>(words * words) : kSquareBlock);
+  const std::string others =
+      absl::StrFormat("%s * %s", ProductText("y0", 0, row), ProductText("y0", row + 1, rank - 1));
   kernel.grid[0] =
       BlocksText(absl::StrFormat("%s * ceildiv(y0_%d, %d) * ceildiv(y0_%d, %d)", others, row, side, rank - 1, side), 1,
-                 gpu.sms * 32);
+                 gpu.sms * (blocks ? 16 : 32));
   kernel.strided_ins = kernel.strided_outs = 1;
   return kernel;
 }
@@ -126,11 +181,11 @@ CudaKernel EmitReverse(const CudaQuery& query, const Gpu& gpu, const CudaPlan& p
   for (int64_t axis : Ints(query, "axes")) {
     axes |= 1u << (axis < 0 ? axis + rank : axis);
   }
-  return Move(query, gpu, plan, absl::StrFormat("sl::Reversed<%d, %u>", rank, axes));
+  return Move(query, gpu, plan, absl::StrFormat("move<sl::Reversed<%d, %u>", rank, axes));
 }
 
 CudaKernel EmitTile(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
-  return Move(query, gpu, plan, absl::StrFormat("sl::Tiled<%d>", query.ins[0].rank()));
+  return Move(query, gpu, plan, absl::StrFormat("move<sl::Tiled<%d>", query.ins[0].rank()));
 }
 
 int64_t GatherAxis(const CudaQuery& query) {
@@ -157,7 +212,8 @@ CudaKernel EmitGather(const CudaQuery& query, const Gpu& gpu, const CudaPlan& pl
                       CudaBitsType(query.ins[0].dtype), CudaType(query.ins[1].dtype));
   CudaKernel kernel =
       ShareableKernel(query, absl::StrCat("gather_b", BitWidth(query.ins[0].dtype)), kHeader, body, kBlock);
-  kernel.grid[0] = BlocksText(ProductText("y0", 0, query.outs[0].rank()), kBlock * plan.numbers[0], gpu.sms * 16);
+  kernel.grid[0] =
+      BlocksText(ProductText("y0", 0, query.outs[0].rank()), kBlock * plan.numbers[0], gpu.sms * kBlocksPerSm);
   return kernel;
 }
 

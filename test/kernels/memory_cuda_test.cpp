@@ -168,9 +168,29 @@ TEST(MovementCuda, AnotherLastDimensionGoesBySquaresUnlessTheyAreMostlyEmpty) {
                   {{"perm", perm}});
   };
   const CudaChoice squares = transpose(100, 1000);
-  EXPECT_EQ(squares.plan.name, "squares");
-  EXPECT_NE(squares.kernel.grid[0].find("ceildiv(y0_0, 64) * ceildiv(y0_1, 64)"), std::string::npos);
+  EXPECT_EQ(squares.plan.name, "squares of 32 in blocks");  // 128 of them; 32 of 64 would leave most SMs idle
+  EXPECT_NE(squares.kernel.grid[0].find("ceildiv(y0_0, 32) * ceildiv(y0_1, 32)"), std::string::npos);
   EXPECT_EQ(transpose(4, 1000).plan.name, "walk by 1");
+}
+
+TEST(MovementCuda, SquaresAreTurnedInBlocksWhereLinesAreWholeWords) {
+  const auto transpose = [](int64_t rows, int64_t columns) {
+    return Choose("transpose", Operand(DType::kF16, {rows, columns}), Operand(DType::kF16, {columns, rows}),
+                  {{"perm", std::vector<int64_t>{1, 0}}})
+        .plan.name;
+  };
+  EXPECT_EQ(transpose(200, 3000), "squares of 64 in blocks");  // words of 8
+  EXPECT_EQ(transpose(2000, 3000), "squares of 128 in blocks");
+  EXPECT_EQ(transpose(200, 3001), "squares of 64");
+  EXPECT_EQ(transpose(-200, 3000), "squares of 64");
+}
+
+TEST(MovementCuda, NeighboursThatStayNeighboursCountAsOneDimension) {
+  // 7 · 7 positions of 256 channels: 49 of 64 rows of a square are used, where 7 of 64 would be.
+  EXPECT_EQ(Choose("transpose", Operand(DType::kF16, {-8, 256, 7, 7}), Operand(DType::kF16, {-8, 7, 7, 256}),
+                   {{"perm", std::vector<int64_t>{0, 2, 3, 1}}})
+                .plan.name,
+            "squares of 64");
 }
 
 TEST(MovementCuda, ScattersFillTheGpuOnceAndMayBeInPlace) {

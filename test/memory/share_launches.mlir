@@ -18,7 +18,7 @@
 // CHECK-DAG: %[[K1:.*]] = exec.view %[[K]] f32 ["1", "2", "seq", "8"] start "past"
 // CHECK-DAG: %[[V1:.*]] = exec.view %[[V]] f32 ["1", "2", "seq", "8"] start "past"
 // CHECK: exec.launch @rope_rope_copy ins(%{{[^)]*}}) outs(%[[Q1]], %[[K1]], %[[V1]])
-// CHECK-SAME: params ["min(2112, floordiv(seq + 127, 128))", "min(2112, floordiv(seq + 255, 256))", "min(2112, floordiv(seq + 63, 64))"]
+// CHECK-SAME: params ["min(2112, floordiv(seq + 127, 128))", "min(2112, floordiv(seq + 255, 256))", "min(4224, floordiv(seq + 63, 64))"]
 // CHECK-NOT: exec.launch
 // CPU: exec.launch @rope
 // CPU: exec.launch @rope
