@@ -10,40 +10,66 @@ constexpr char kHeader[] = "kernels/norm/rows.cuh";
 
 // How a row is cut (RowHow of rows.cuh).
 struct RowHow {
-  int64_t threads, vector, words;
-  int64_t rows() const { return std::max<int64_t>(256, threads) / threads; }  // of a block
-  std::string Text() const { return absl::StrFormat("sl::RowHow<%d, %d, %d>", threads, vector, words); }
+  int64_t threads, vector, words, cluster;
+  int64_t block() const { return std::max<int64_t>(256, threads); }
+  int64_t rows() const { return block() / threads; }      // of a block
+  bool ahead() const { return words > 0 && words <= 8; }  // there are registers for two rows
+  std::string Text() const {
+    return absl::StrFormat("sl::RowHow<%d, %d, %d, %d, %s>", threads, vector, words, cluster,
+                           ahead() ? "true" : "false");
+  }
 };
 
 constexpr int64_t kElements = 16;      // that a thread should hold: more leave too few threads to hide the memory
 constexpr int64_t kMostElements = 64;  // that a thread of the longest rows can
-constexpr int64_t kMostThreads = 512;
+constexpr int64_t kMostThreads = 512;  // of a block that work on a row
+constexpr int64_t kHeldThreads = 256;  // where there are many rows, of which each thread holds a part
+constexpr int64_t kMostBlocks = 8;     // that share a row
 constexpr int64_t kManyRows = 1 << 20;
 constexpr double kElementUs = 0.03;       // that each element of a thread adds to the time of one row
-constexpr int64_t kWeightRegisters = 32;  // of weights that a thread holds
-
-// Elements a thread may hold before the row gets more threads: 4 words where the next step is a barrier of the block (a
-// warp's row) or half the rows of an SM (256 threads').
-int64_t Enough(const RowHow& how) {
-  return how.threads == 32 || how.threads >= 256 ? std::max(kElements, 4 * how.vector) : kElements;
-}
+constexpr int64_t kWeightRegisters = 24;  // of weights that a thread holds beside its row
+constexpr int64_t kBlocksPerSm = 16;      // enough for the last to end together, few enough for a block to read ahead
 
 // Words of 16 bytes where the length is a known multiple.  A row of few gets threads for each of its words, as long as
 // half of what the SMs hold are enough for all rows.
 RowHow CutRow(const CudaDim& row, DType type, int64_t rows, const Gpu& gpu) {
   const int64_t word = 128 / BitWidth(type);
-  RowHow how{.threads = 4, .vector = row.constant() && row.value() % word == 0 ? word : 1, .words = 0};
+  RowHow how{.threads = 4, .vector = row.constant() && row.value() % word == 0 ? word : 1, .words = 0, .cluster = 1};
   const int64_t words = (row.expected() + how.vector - 1) / how.vector;
-  while (how.threads < kMostThreads && how.threads * Enough(how) < words * how.vector) {
+  const auto each = [&] {
+    const int64_t threads = how.threads * how.cluster;
+    return std::max<int64_t>(1, (words + threads - 1) / threads);
+  };
+  // Elements a thread may hold before the row gets more threads: 4 words where the next step is a barrier of the block
+  // (a warp's row) or of several.
+  const auto enough = [&] {
+    return how.threads == 32 || how.threads >= kHeldThreads ? std::max(kElements, 4 * how.vector) : kElements;
+  };
+  while (how.threads < kHeldThreads && each() * how.vector > enough()) {
     how.threads *= 2;
   }
   while (how.threads < kMostThreads && how.threads < words && how.threads * rows <= gpu.sms * gpu.threads_per_sm / 4) {
     how.threads *= 2;
   }
-  const int64_t each = std::max<int64_t>(1, (words + how.threads - 1) / how.threads);
-  const int64_t registers = each * how.vector * (type == DType::kF64 ? 8 : 1);
-  how.words = row.constant() && registers <= kMostElements ? each : 0;
+  while (row.constant() && how.cluster < kMostBlocks && each() * how.vector > enough()) {
+    how.cluster *= 2;
+  }
+  const int64_t registers = each() * how.vector * (type == DType::kF64 ? 8 : 1);
+  if (row.constant() && registers <= kMostElements) {
+    how.words = each();
+  } else {
+    how.cluster = 1;
+    how.threads = each() * how.vector > enough() ? kMostThreads : how.threads;
+  }
   return how;
+}
+
+// A launch of such rows, of which there are `rows`.
+void Launch(CudaKernel& kernel, const RowHow& how, const std::string& rows, const Gpu& gpu) {
+  const std::string blocks = BlocksText(rows, how.rows(), gpu.sms * kBlocksPerSm / how.cluster);
+  kernel.grid[0] = how.cluster > 1 ? absl::StrFormat("%s * %d", blocks, how.cluster) : blocks;
+  kernel.cluster = static_cast<int>(how.cluster);
+  kernel.in_place = true;
 }
 
 // The most rows that the plan is for; many where a row may not depend on how many there are.
@@ -60,9 +86,10 @@ CudaPlan RowPlan(const CudaQuery& query, const Gpu& gpu) {
   const double part =
       static_cast<double>(ExpectedRows(query)) / static_cast<double>(std::max<int64_t>(1, ExpectedRows(all)));
   const double copy_us = CopyUs(query, gpu, how.vector == 1 ? 0.5 : how.words > 0 ? 0.9 : 0.7) - gpu.launch_us;
-  return {.name = absl::StrFormat("%d threads a row, %s", how.threads,
+  const std::string blocks = how.cluster > 1 ? absl::StrCat(how.cluster, " blocks of ") : "";
+  return {.name = absl::StrFormat("%s%d threads a row, %s", blocks, how.threads,
                                   how.words > 0 ? absl::StrCat(how.words, " words of ", how.vector) : "read again"),
-          .numbers = {how.threads, how.vector, how.words},
+          .numbers = {how.threads, how.vector, how.words, how.cluster},
           .us = gpu.launch_us + copy_us * part + kElementUs * static_cast<double>(how.words * how.vector)};
 }
 
@@ -89,29 +116,32 @@ const char* WeightType(const CudaQuery& query) {
   return CudaType(query.ins[0].dtype);
 }
 
-// Weights are fetched before the kernel's turn, if they are no more than a thread can hold beside its row.
-bool FetchesAhead(const CudaQuery& query, const RowHow& how) {
+// Weights that no kernel writes are read before the kernel's turn.
+bool ReadsAhead(const CudaQuery& query) {
+  return std::all_of(query.ins.begin() + 1, query.ins.end(),
+                     [](const CudaOperand& operand) { return operand.weight || !operand.present(); });
+}
+
+// Whether a thread has the registers for its words of the weights.
+bool HoldsWeights(const CudaQuery& query, const RowHow& how) {
   int64_t bits = 0;
-  for (size_t i = 1; i < query.ins.size(); ++i) {
-    if (query.ins[i].present() && !query.ins[i].weight) {
-      return false;
-    }
-    bits += query.ins[i].present() ? how.words * how.vector * BitWidth(query.ins[i].dtype) : 0;
+  for (const CudaOperand& operand : std::span(query.ins).subspan(1)) {
+    bits += operand.present() ? how.words * how.vector * BitWidth(operand.dtype) : 0;
   }
   return how.words > 0 && bits <= 32 * kWeightRegisters;
 }
 
 CudaKernel EmitNorm(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   const bool layer = query.name == "layer_norm";
-  const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2]};
-  const bool ahead = FetchesAhead(query, how);
-  const std::string body = absl::StrFormat("sl::%s<%s, %s, %s, %s>(step, x0, x1, %sy0, %.17g);", query.name, how.Text(),
-                                           ahead ? "true" : "false", CudaType(query.ins[0].dtype), WeightType(query),
-                                           layer ? "x2, " : "", query.attrs.Float("eps", 1e-5).value_or(1e-5));
-  CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, static_cast<int>(how.threads * how.rows()),
+  const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2], plan.numbers[3]};
+  const bool ahead = ReadsAhead(query);
+  const std::string body = absl::StrFormat(
+      "sl::%s<%s, %s, %s, %s, %s>(step, x0, x1, %sy0, %.17g);", query.name, how.Text(), ahead ? "true" : "false",
+      HoldsWeights(query, how) ? "true" : "false", CudaType(query.ins[0].dtype), WeightType(query), layer ? "x2, " : "",
+      query.attrs.Float("eps", 1e-5).value_or(1e-5));
+  CudaKernel kernel = OperandKernel(query, query.name, kHeader, body, static_cast<int>(how.block()),
                                     layer ? std::vector<int>{0, 1, 1} : std::vector<int>{0, 1});
-  kernel.grid[0] = BlocksText(ProductText("x0", 0, query.ins[0].rank() - 1), how.rows(), gpu.sms * 64);
-  kernel.in_place = true;
+  Launch(kernel, how, ProductText("x0", 0, query.ins[0].rank() - 1), gpu);
   kernel.overlaps_previous = ahead;
   return kernel;
 }
@@ -148,10 +178,10 @@ CudaKernel EmitSoftmax(const CudaQuery& query, const Gpu& gpu, const CudaPlan& p
     kernel = OperandKernel(query, "softmax", kHeader, body, 256);
     kernel.grid[0] = BlocksText(rows, 256, gpu.sms * 16);
   } else {
-    const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2]};
+    const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2], plan.numbers[3]};
     const std::string body = absl::StrFormat("sl::softmax<%s, %s, %s>(step, x0, y0);", how.Text(), log, type);
-    kernel = OperandKernel(query, "softmax", kHeader, body, static_cast<int>(how.threads * how.rows()));
-    kernel.grid[0] = BlocksText(rows, how.rows(), gpu.sms * 64);
+    kernel = OperandKernel(query, "softmax", kHeader, body, static_cast<int>(how.block()));
+    Launch(kernel, how, rows, gpu);
   }
   kernel.in_place = true;
   return kernel;

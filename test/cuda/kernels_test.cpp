@@ -77,6 +77,7 @@ std::vector<CudaQuery> Rows() {
       Query("layer_norm", {Operand(kF64, {-9, 32}), Operand(kF64, {32})}, {Operand(kF64, {-9, 32})}),
       Query("layer_norm", {Operand(kF16, {-9, 32000}), Operand(kF32, {32000}), Operand(kF32, {32000})},
             {Operand(kF16, {-9, 32000})}),
+      Query("rms_norm", {Operand(kF16, {-9, 20000}), Operand(kF16, {20000})}, {Operand(kF16, {-9, 20000})}),
       Query("softmax", {Operand(kF32, {-9, 32000})}, {Operand(kF32, {-9, 32000})}, {Int("axis", -1)}),
       Query("softmax", {Operand(kF32, {-2, 4, -9, -9})}, {Operand(kF32, {-2, 4, -9, -9})}, {Int("axis", -1)}),
       Query("softmax", {Operand(kBF16, {-2, 5, 7})}, {Operand(kBF16, {-2, 5, 7})}, {Int("axis", 1), Int("log", 1)}),

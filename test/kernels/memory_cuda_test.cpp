@@ -19,8 +19,19 @@ TEST(RowsCuda, AThreadHoldsAboutSixteenElementsInWordsOfSixteenBytes) {
   EXPECT_EQ(Softmax(DType::kBF16, 2048), "128 threads a row, 2 words of 8");
   EXPECT_EQ(Softmax(DType::kBF16, 4096), "256 threads a row, 2 words of 8");
   EXPECT_EQ(Softmax(DType::kF32, 512), "32 threads a row, 4 words of 4");
-  EXPECT_EQ(Softmax(DType::kBF16, 1024), "32 threads a row, 4 words of 8");    // up to twice that within a warp
-  EXPECT_EQ(Softmax(DType::kF32, 32000), "512 threads a row, 16 words of 4");  // the longest rows: more
+  EXPECT_EQ(Softmax(DType::kBF16, 1024), "32 threads a row, 4 words of 8");  // up to twice that within a warp
+}
+
+TEST(RowsCuda, LongRowsAreSharedByBlocks) {
+  EXPECT_EQ(Softmax(DType::kF32, 4096), "256 threads a row, 4 words of 4");
+  EXPECT_EQ(Softmax(DType::kF32, 16384), "4 blocks of 256 threads a row, 4 words of 4");  // 4 · 256 · 16
+  EXPECT_EQ(Softmax(DType::kBF16, 32000), "4 blocks of 256 threads a row, 4 words of 8");
+  EXPECT_EQ(Softmax(DType::kF32, 32000), "8 blocks of 256 threads a row, 4 words of 4");
+  EXPECT_EQ(Softmax(DType::kF32, 128256), "8 blocks of 256 threads a row, 16 words of 4");  // a cluster has no more
+  const CudaOperand x = Operand(DType::kF32, {-8, 32000});
+  const CudaChoice choice = Choose("softmax", x, x, {{"axis", int64_t{1}}});
+  EXPECT_EQ(choice.kernel.cluster, 8);
+  EXPECT_NE(choice.kernel.grid[0].find(" * 8"), std::string::npos);  // whole clusters, however many rows
 }
 
 // 16 x 512 threads are few; 4096 x 128 are more than half of what 132 SMs hold.
