@@ -27,7 +27,7 @@ struct Joined {
   template <typename T>
   __device__ __forceinline__ T operator()(T old, T update) const {
     using M = typename Folded<T>::type;
-    return unfolded<T>(join<kFold>(folded<M>(old), folded<M>(update)));
+    return Folded<T>::to(join<kFold>(Folded<T>::from(old), Folded<T>::from(update)));
   }
 };
 

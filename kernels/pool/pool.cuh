@@ -37,7 +37,7 @@ __device__ __forceinline__ void pool(const Step* step, const Arg<R>& xa, const A
             from + ((at[0] * extents.in[1] + at[1]) * extents.in[2] + at[2]) * pitch);
 #pragma unroll
         for (int i = 0; i < kLanes; ++i) {
-          const M v = folded<M>(taken.at[i]);
+          const M v = Folded<T>::from(taken.at[i]);
           sum[i] = kMax ? join<Fold::kMax>(sum[i], v) : sum[i] + v;
         }
       }
@@ -45,7 +45,7 @@ __device__ __forceinline__ void pool(const Step* step, const Arg<R>& xa, const A
     Pack<T, kLanes> r;
 #pragma unroll
     for (int i = 0; i < kLanes; ++i) {
-      r.at[i] = unfolded<T>(kMax ? sum[i] : sum[i] / static_cast<M>(kPadCounts ? counted : inside));
+      r.at[i] = Folded<T>::to(kMax ? sum[i] : sum[i] / static_cast<M>(kPadCounts ? counted : inside));
     }
     *reinterpret_cast<Pack<T, kLanes>*>(y.data + first) = r;
   }

@@ -155,7 +155,7 @@ __device__ __forceinline__ void resize(const Step* step, const Arg<R>& xa, const
       if constexpr (How::kMode == Resampling::kNearest) {
         y.data[at] = x.data[from];
       } else {
-        sum += weight == 0 ? M(0) : static_cast<M>(weight) * folded<M>(x.data[from]);
+        sum += weight == 0 ? M(0) : static_cast<M>(weight) * static_cast<M>(Folded<T>::from(x.data[from]));
       }
     }
     if constexpr (How::kMode != Resampling::kNearest) {

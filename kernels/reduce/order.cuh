@@ -27,7 +27,8 @@ template <bool kLargest, typename M>
 __device__ __forceinline__ Ranked<M> warp_first(Ranked<M> x) {
 #pragma unroll
   for (int lanes = 16; lanes > 0; lanes /= 2) {
-    const Ranked<M> other = {__shfl_xor_sync(0xffffffffu, x.value, lanes), __shfl_xor_sync(0xffffffffu, x.index, lanes)};
+    const Ranked<M> other = {__shfl_xor_sync(0xffffffffu, x.value, lanes),
+                             __shfl_xor_sync(0xffffffffu, x.index, lanes)};
     x = precedes<kLargest>(other, x) ? other : x;
   }
   return x;
@@ -52,7 +53,7 @@ __device__ __forceinline__ const T* row_of(const View<const T, R>& x, int64_t ro
 // order of falling indices.
 template <bool kLargest, bool kLast, typename M, typename T>
 __device__ __forceinline__ void take_better(Ranked<M>& best, T element, int64_t i, int64_t n) {
-  const M v = folded<M>(element);
+  const M v = Folded<T>::from(element);
   const Ranked<M> next = {v, kLast ? n - 1 - i : i};
   if (v == v && precedes<kLargest>(next, best)) {
     best = next;
@@ -161,7 +162,7 @@ __device__ __forceinline__ void top_k(const Step* step, const Arg<R>& xa, const 
     for (int64_t chosen = 0; chosen < k; ++chosen) {
       Ranked<M> best = {M(0), -1};
       for (int64_t i = lane; i < n; i += 32) {
-        const Ranked<M> next = {folded<M>(from[i * inner]), i};
+        const Ranked<M> next = {Folded<T>::from(from[i * inner]), i};
         if ((last.index < 0 || precedes<kLargest>(last, next)) && precedes<kLargest>(next, best)) {
           best = next;
         }
@@ -190,12 +191,12 @@ __device__ __forceinline__ void cumsum(const Step* step, const Arg<R>& xa, const
     uint64_t whole = 0;
     for (int64_t i = 0; i < n; ++i) {
       const int64_t at = base + (kReverse ? n - 1 - i : i) * inner;
-      const M v = folded<M>(x.data[at]);
+      const M v = Folded<T>::from(x.data[at]);
       const double real_before = real;
       const uint64_t whole_before = whole;
       if constexpr (kFloat) {
         real += static_cast<double>(v);
-        y.data[at] = unfolded<T>(static_cast<M>(kExclusive ? real_before : real));
+        y.data[at] = Folded<T>::to(static_cast<M>(kExclusive ? real_before : real));
       } else {
         whole += static_cast<uint64_t>(v);
         y.data[at] = static_cast<T>(kExclusive ? whole_before : whole);

@@ -204,6 +204,33 @@ TEST(MovementCuda, NeighboursThatStayNeighboursCountAsOneDimension) {
             "squares of 64");
 }
 
+std::string Reduce(DType dtype, const std::vector<int64_t>& sizes, const std::vector<int64_t>& axes,
+                   const std::vector<int64_t>& kept) {
+  return Choose("reduce", Operand(dtype, sizes), Operand(dtype, kept), {{"axes", axes}}).plan.name;
+}
+
+TEST(ReduceCuda, TheThreadsOfAResultFollowFromItsLength) {
+  EXPECT_EQ(Reduce(DType::kF32, {-100000, 64}, {1}, {-100000}), "4 threads a result, words of 4");  // 16 words
+  EXPECT_EQ(Reduce(DType::kF32, {-100000, 1024}, {1}, {-100000}), "32 threads a result, words of 4");
+  EXPECT_EQ(Reduce(DType::kF32, {-100, 65536}, {1}, {-100}), "256 threads a result, words of 4");
+  EXPECT_EQ(Reduce(DType::kF16, {-100000, 49}, {1}, {-100000}), "8 threads a result, words of 1");  // 49 is odd
+}
+
+TEST(ReduceCuda, KeptNeighboursAreColumns) {
+  EXPECT_EQ(Reduce(DType::kF16, {-32, 7, 7, 2048}, {1, 2}, {-32, 2048}), "columns, words of 8");
+}
+
+TEST(ReduceCuda, AFewLongResultsAreSharedByBlocksThatFillTheDevice) {
+  const int64_t sms = Hopper().sms;
+  EXPECT_EQ(Reduce(DType::kF32, {1 << 25}, {0}, {}),
+            "256 threads a result, words of 4, " + std::to_string(4 * sms) + " blocks");
+  // 1,024 columns are 8 tiles of 128.
+  EXPECT_EQ(Reduce(DType::kF32, {1 << 15, 1024}, {0}, {1024}),
+            "columns, words of 4, " + std::to_string(4 * sms / 8) + " blocks");
+  // Each tile has a counter: an unknown number of them is not shared.
+  EXPECT_EQ(Reduce(DType::kF32, {1 << 15, -1024}, {0}, {-1024}), "columns, words of 1");
+}
+
 TEST(MovementCuda, ScattersFillTheGpuOnceAndMayBeInPlace) {
   CudaQuery query = {
       .name = "scatter_nd",
