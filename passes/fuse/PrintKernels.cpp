@@ -1,10 +1,10 @@
 // Prints generated kernels as CUDA.
 //
-//   exec.kernel @ew_0 generated dims [["p0", "64"], ["64"], ["p0", "64"]]       const float* x0 = …, * x1 = …; float*
-//   y0 = …; ^bb0(%x, %b, %y): linalg.generic { addf }                               →   sl::walk<4>(blocks, p0 * 64,
-//   [&](auto at, auto lanes) {
-//                                                                                 const auto i1 = at % 64, i0 = at /
-//                                                                                 64; … });
+//   exec.kernel @ew_0 generated dims [["p0", "64"], ["64"], ["p0", "64"]] … linalg.generic { addf }
+//     →  const float* x0 = …, * x1 = …; float* y0 = …;
+//        sl::walk_packs<4, 2>(blocks, p0 * 64, whole, [&](auto at, auto lanes) {
+//          const auto i1 = at % 64, i0 = at / 64; … load … return [=] { … compute and store … };
+//        });
 //
 // The loops are one: its elements are those of the result, in order.  A thread takes as many neighbours as 16 bytes
 // hold, when the innermost loop is contiguous in every operand (or does not move it).
@@ -33,6 +33,7 @@ using nn::Sizes;
 
 constexpr int kBlock = 256;
 constexpr int64_t kBlocksPerSm = 16;  // more leave nothing to hide
+constexpr int kAhead = 2;             // packs of each operand that a thread has on their way
 
 SizeExpr sizeOf(Attribute text) { return SizeExpr::Parse(cast<StringAttr>(text).getValue().str()).value(); }
 
@@ -58,6 +59,7 @@ class KernelPrinter {
   bool readAccesses();
   int lanes() const;
   std::string index(const Access& access) const;
+  std::string wholeText() const;
   bool contiguous(const Access& access) const { return access.strides.back().Constant() == 1; }
   bool printBody(std::string& lines);
   std::string loopText(const std::string& body) const;
@@ -119,6 +121,23 @@ int KernelPrinter::lanes() const {
     lanes = row ? std::gcd(lanes, *row) : 1;
   }
   return static_cast<int>(lanes);
+}
+
+// Whether packs may be moved as one access: where each operand begins, and what its outer strides keep of that.
+std::string KernelPrinter::wholeText() const {
+  std::string text;
+  for (auto [n, access] : llvm::enumerate(accesses_)) {
+    if (lanes() == 1 || !contiguous(access)) {
+      continue;
+    }
+    text += formatv("{0}sl::aligned<{1}>(x{2})", text.empty() ? "" : " && ", lanes(), n);
+    for (const SizeExpr& stride : ArrayRef(access.strides).drop_back()) {
+      if (std::optional<int64_t> known = stride.Constant(); !known || *known % lanes() != 0) {
+        text += formatv(" && ({0}) % {1} == 0", stride.ToString(), lanes());
+      }
+    }
+  }
+  return text.empty() ? "true" : text;
 }
 
 // "i0 * (64) + i1", the element of an operand.
@@ -189,8 +208,9 @@ std::string KernelPrinter::loopText(const std::string& body) const {
     total = total * size;
   }
   text += formatv(
-      "  sl::walk<{0}>(blocks, {1}, [&](auto at, auto lanes) {{\n    using I = decltype(at);\n    I rest = at;\n",
-      lanes(), total.ToString());
+      "  sl::walk_packs<{0}, {1}>(blocks, {2}, {3}, [&](auto at, auto lanes) {{\n    using I = decltype(at);\n"
+      "    constexpr int kLanes = decltype(lanes)::value;\n    I rest = at;\n",
+      lanes(), kAhead, total.ToString(), wholeText());
   for (size_t loop = last; loop > 0; --loop) {
     text += formatv("    const I s{0} = static_cast<I>({1}), i{0} = rest % s{0};\n    rest /= s{0};\n", loop,
                     loops_[loop].ToString());
@@ -198,13 +218,15 @@ std::string KernelPrinter::loopText(const std::string& body) const {
   text += "    const I i0 = rest;\n";
   for (auto [n, access] : llvm::enumerate(ArrayRef(accesses_).drop_back())) {
     text += contiguous(access)
-                ? formatv("    const auto r{0} = sl::load<lanes.value>(x{0} + ({1}));\n", n, index(access)).str()
+                ? formatv("    const auto r{0} = sl::pack_at<kLanes>(x{0} + ({1}));\n", n, index(access)).str()
                 : formatv("    const auto r{0} = x{0}[{1}];\n", n, index(access)).str();
   }
   const Access& result = accesses_[out];
   text += formatv(
-      "    sl::Pack<{0}, lanes.value> r;\n#pragma unroll\n    for (int lane = 0; lane < lanes.value; ++lane) {{\n"
-      "      r.at[lane] = static_cast<{0}>(point({1}));\n    }\n    sl::store(x{2} + ({3}), r);\n  });\n",
+      "    return [=] {{\n      sl::Pack<{0}, kLanes> r;\n#pragma unroll\n"
+      "      for (int lane = 0; lane < kLanes; ++lane) {{\n"
+      "        r.at[lane] = static_cast<{0}>(point({1}));\n      }\n"
+      "      sl::pack_at<kLanes>(x{2} + ({3})) = r;\n    };\n  });\n",
       result.element, args, out, index(result));
   return text;
 }

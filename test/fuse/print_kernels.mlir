@@ -13,9 +13,9 @@ module attributes {exec.target = "cuda-sm90a"} {
   // CHECK-SAME: const sl::f16* const x0 =
   // CHECK-SAME: const float v0 = static_cast<float>(sl::widen(e0));
   // CHECK-SAME: const float v1 = v0 + e1;
-  // CHECK-SAME: sl::walk<4>(blocks, 64 * p0,
-  // CHECK-SAME: sl::load<lanes.value>(x0 + (i0 * (64) + i1))
-  // CHECK-SAME: sl::load<lanes.value>(x1 + (i1))
+  // CHECK-SAME: sl::walk_packs<4, 2>(blocks, 64 * p0, sl::aligned<4>(x0) && sl::aligned<4>(x1) && sl::aligned<4>(x2),
+  // CHECK-SAME: sl::pack_at<kLanes>(x0 + (i0 * (64) + i1))
+  // CHECK-SAME: sl::pack_at<kLanes>(x1 + (i1))
   exec.kernel @bias generated dims [["p0", "64"], ["64"], ["p0", "64"]] grid "p0" {
   ^bb0(%x: tensor<?x64xf16>, %b: tensor<64xf32>, %y: tensor<?x64xf32>):
     %0 = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>],
@@ -57,7 +57,7 @@ module attributes {exec.target = "cuda-sm90a"} {
 
   // A transposed operand is read an element at a time.
   // CHECK-LABEL: exec.kernel @transposed
-  // CHECK-SAME: sl::walk<1>(blocks, p0 * p1,
+  // CHECK-SAME: sl::walk_packs<1, 2>(blocks, p0 * p1, true,
   // CHECK-SAME: x0[i0 + i1 * (p0)]
   exec.kernel @transposed generated dims [["p1", "p0"], ["p0", "p1"]] grid "p0" {
   ^bb0(%x: tensor<?x?xi32>, %y: tensor<?x?xi32>):
