@@ -3,10 +3,12 @@
 //
 //   sort     every block, in shared memory: the pairs (token, choice) by expert
 //   hidden   pieces (expert, 16 rows of gate and up) → act · up, for all pairs of the expert
-//   down     pieces (expert, 16 rows of down); whoever finishes the last expert of 16 columns adds them up for each
-//   token
+//   down     pieces (expert, 16 rows of down)
+//   sum      each token's results, in the order of its choices
 //
-// A piece is computed by the 8 warps of a group, which split k and add up in a fixed order.  The weights are the 16
+// Many pairs of an expert are computed as tiles of 128 of them instead (moe_tiles.cuh).
+//
+// A piece is computed by the 4 warps of a group, which split k and add up in a fixed order.  The weights are the 16
 // rows of mma.sync, pairs its 8 columns; both come from global memory into registers, 16 bytes a thread: which k a
 // register stands for is free, as long as both sides agree.
 #pragma once
@@ -14,13 +16,15 @@
 #include "kernels/device/index.cuh"
 #include "kernels/device/scalar.cuh"
 #include "kernels/gemm/gemm_any.cuh"
+#include "kernels/moe/moe_sort.cuh"
+#include "kernels/moe/moe_tiles.cuh"
 
 namespace sl {
 
 enum class MoeActivation { kSilu, kGelu, kGeluTanh, kRelu };
 
 // T: of x and all weights; Index, Weight: of the routing; kTokens8: pairs of an expert computed at once, in eights;
-// kVector: rows of d and of f are whole 16-byte words, aligned; kPairs: computed at once, at most; kExperts.
+// or 0 for tiles; kVector: rows of d and of f are whole 16-byte words, aligned; kPairs: computed at once, at most.
 template <typename T_, typename Index_, typename Weight_, MoeActivation kActivation_, bool kVector_, int kTokens8_,
           int kPairs_, int kExperts_>
 struct MoeHow {
@@ -30,19 +34,29 @@ struct MoeHow {
   static constexpr MoeActivation kActivation = kActivation_;
   static constexpr bool kVector = kVector_;
   static constexpr int kTokens8 = kTokens8_, kPairs = kPairs_, kExperts = kExperts_;
-  static constexpr int kGroups = 2, kWarps = 8, kGroupThreads = 32 * kWarps, kThreads = kGroups * kGroupThreads;
+  static constexpr bool kTiles = kTokens8 == 0;
+  static constexpr int kGroups = kTiles ? 1 : 4, kThreads = kTiles ? 256 : 512, kGroupThreads = kThreads / kGroups;
+  static constexpr int kWarps = kGroupThreads / 32;
   static constexpr int kRows = 16, kColumns = 8 * kTokens8;  // of a piece
   static constexpr int kWord = 16 / sizeof(T);               // elements a thread loads at once
   static constexpr int kDepth = 4 * kWord;                   // of k that a warp multiplies at once
 };
 
-template <class How>
-struct MoeShared {
+// What a block works in, besides its lists: the sums of its groups' pieces, or their tiles.
+template <class How, bool kTiles = How::kTiles>
+struct MoeScratch {
   float sums[How::kGroups][How::kWarps][2][How::kColumns][How::kRows + 4];  // banks of a warp differ
-  int count[How::kExperts], begin[How::kExperts], active[How::kExperts], actives;
-  int last[How::kGroups];
-  uint16_t pairs[How::kPairs];  // sorted by expert
 };
+template <class How>
+struct MoeScratch<How, true> {
+  union {
+    MoeTile tiles[How::kGroups];
+    int places[How::kWarps * How::kExperts];  // while pairs are sorted
+  };
+};
+
+template <class How>
+struct MoeShared : MoeScratch<How>, MoeLists<How> {};
 
 template <typename T>
 struct Word {
@@ -89,62 +103,6 @@ struct Moe {
   SL_DEVICE int group() const { return threadIdx.x / How::kGroupThreads; }
   SL_DEVICE int thread() const { return threadIdx.x % How::kGroupThreads; }
   SL_DEVICE void sync() const { named_sync(1 + group(), How::kGroupThreads); }
-
-  // ---- sort
-
-  SL_DEVICE int expert(int64_t pair) const {
-    const int64_t e = static_cast<int64_t>(indices[pair]);
-    return static_cast<int>(e < 0 ? 0 : e >= How::kExperts ? How::kExperts - 1 : e);
-  }
-  // `pairs` pairs from number `first` on.
-  SL_DEVICE void sort(int64_t first, int pairs) const {
-    __syncthreads();
-    for (int e = threadIdx.x; e < How::kExperts; e += How::kThreads) {
-      sm.count[e] = 0;
-    }
-    __syncthreads();
-    for (int i = threadIdx.x; i < pairs; i += How::kThreads) {
-      atomicAdd(&sm.count[expert(first + i)], 1);
-    }
-    __syncthreads();
-    if (threadIdx.x < 32) {
-      scan();
-    }
-    __syncthreads();
-    // The order of an expert's pairs is free: a pair's result does not depend on the others.
-    for (int i = threadIdx.x; i < pairs; i += How::kThreads) {
-      const int e = expert(first + i);
-      sm.pairs[sm.begin[e] + atomicAdd(&sm.count[e], -1) - 1] = static_cast<uint16_t>(i);
-    }
-    __syncthreads();
-  }
-  // By one warp: where each expert begins, and which have pairs.
-  SL_DEVICE void scan() const {
-    const int lane = threadIdx.x;
-    int pairs = 0, actives = 0;
-    for (int e0 = 0; e0 < How::kExperts; e0 += 32) {
-      const int e = e0 + lane, count = e < How::kExperts ? sm.count[e] : 0;
-      int sum = count;
-#pragma unroll
-      for (int step = 1; step < 32; step *= 2) {
-        const int below = __shfl_up_sync(~0u, sum, step);
-        sum += lane >= step ? below : 0;
-      }
-      const uint32_t chosen = __ballot_sync(~0u, count > 0);
-      if (e < How::kExperts) {
-        sm.begin[e] = pairs + sum - count;
-      }
-      if (count > 0) {
-        sm.active[actives + __popc(chosen & ((1u << lane) - 1))] = e;
-      }
-      pairs += __shfl_sync(~0u, sum, 31);
-      actives += __popc(chosen);
-    }
-    if (lane == 0) {
-      sm.actives = actives;
-    }
-  }
-  SL_DEVICE int end(int e, int pairs) const { return e + 1 < How::kExperts ? sm.begin[e + 1] : pairs; }
 
   // ---- products
 
@@ -261,8 +219,8 @@ struct Moe {
   SL_DEVICE void make_hidden(int64_t first, int pairs) const {
     for_pieces(f, [&](int e, int64_t row, int rows) {
       const int64_t at = e * f + row;
-      for (int n = sm.begin[e]; n < end(e, pairs); n += How::kColumns) {
-        const int columns = smaller(How::kColumns, end(e, pairs) - n);
+      for (int n = sm.begin[e]; n < sm.end(e, pairs); n += How::kColumns) {
+        const int columns = smaller(How::kColumns, sm.end(e, pairs) - n);
         const auto token = [&](int i) { return x + (first + sm.pairs[n + i]) / choices * d; };
         if (up != nullptr) {
           multiply<2>({gate + at * d, up + at * d}, rows, d, columns, token);
@@ -279,52 +237,129 @@ struct Moe {
       }
     });
   }
-  SL_DEVICE void make_down(int64_t first, int pairs, int* counters) const {
+  SL_DEVICE void make_down(int pairs) const {
     for_pieces(d, [&](int e, int64_t row, int rows) {
       const int64_t at = e * d + row;
-      for (int n = sm.begin[e]; n < end(e, pairs); n += How::kColumns) {
-        const int columns = smaller(How::kColumns, end(e, pairs) - n);
+      for (int n = sm.begin[e]; n < sm.end(e, pairs); n += How::kColumns) {
+        const int columns = smaller(How::kColumns, sm.end(e, pairs) - n);
         multiply<1>({down + at * f}, rows, f, columns, [&](int i) { return hidden + sm.pairs[n + i] * f; });
         for_piece(columns, rows, [&](int column, int i) {
           const float bias = down_bias == nullptr ? 0.0f : widen(down_bias[at + i]);
           result[sm.pairs[n + column] * d + row + i] = sum(0, column, i) + bias;
         });
       }
-      sync();
-      int* const counter = counters + row / How::kRows;
-      if (thread() == 0) {
-        sm.last[group()] = add_acquire_release(counter, 1) == sm.actives - 1;
+    });
+  }
+  // A token's results are added in the order of its choices.
+  SL_DEVICE void add_up(int64_t first, int pairs) const {
+    const int64_t count = pairs / choices * d;
+    for (int64_t i = blockIdx.x * int64_t(How::kThreads) + threadIdx.x; i < count;
+         i += int64_t(gridDim.x) * How::kThreads) {
+      const int64_t token = i / d, column = i - token * d;
+      float total = 0;
+      for (int64_t p = token * choices; p < (token + 1) * choices; ++p) {
+        total += widen(weights[first + p]) * __ldcg(result + p * d + column);
       }
-      sync();
-      if (sm.last[group()]) {
-        add_up(first, pairs, row, rows);
-        if (thread() == 0) {
-          *counter = 0;
+      y[first / choices * d + i] = narrow<T>(total);
+    }
+  }
+
+  // ---- tiles
+
+  // body(expert, first pair, pairs, first row) for this group's tiles of `height` rows in steps of `step`: neighbours
+  // differ in their pairs, so that an expert's rows come from memory once.
+  template <typename Body>
+  SL_DEVICE void for_tiles(int64_t height, int step, int pairs, Body body) const {
+    const int64_t count = sm.tile_count * ((height + step - 1) / step);
+    for (int64_t i = blockIdx.x + int64_t(gridDim.x) * group(); i < count; i += int64_t(gridDim.x) * How::kGroups) {
+      const int tile = static_cast<int>(i % sm.tile_count), e = sm.tile_expert[tile];
+      const int n = sm.begin[e] + sm.tile_number[tile] * MoeTile::kSide;
+      body(e, n, smaller(MoeTile::kSide, sm.end(e, pairs) - n), i / sm.tile_count * step);
+    }
+  }
+  // With `up`, 64 rows of each, 32 and 32 in turn: a thread's sums j and j + 4 are of one hidden value.  Else 128 of
+  // gate.
+  SL_DEVICE void tile_hidden(int64_t first, int pairs) const {
+    const bool gated = up != nullptr;
+    for_tiles(f, gated ? 64 : 128, pairs, [&](int e, int n, int count, int64_t row0) {
+      const auto row_at = [&](int i) { return row0 + (gated ? i / 64 * 32 + i % 32 : i); };
+      float acc[2][8][4] = {};
+      sm.tiles[group()].template multiply<T>(
+          acc, d, thread(), [&](int i) { return x + (first + sm.pairs[n + (i < count ? i : 0)]) / choices * d; },
+          [&](int i) {
+            const int64_t row = row_at(i) < f ? row_at(i) : f - 1;
+            return (gated && i / 32 % 2 == 1 ? up : gate) + (e * f + row) * d;
+          },
+          [&] { sync(); });
+      const auto put = [&](int i, int j, int pair, float other) {
+        const int vector = MoeTile::vector_of(thread(), i, pair);
+        const int64_t row = row_at(MoeTile::row_of(thread(), j, pair)), at = e * f + row;
+        if (vector < count && row < f) {
+          float v = activated(acc[i][j][pair] + (gate_bias == nullptr ? 0.0f : widen(gate_bias[at])));
+          v *= gated ? other + (up_bias == nullptr ? 0.0f : widen(up_bias[at])) : 1.0f;
+          hidden[sm.pairs[n + vector] * f + row] = narrow<T>(v);
+        }
+      };
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+#pragma unroll
+          for (int pair = 0; pair < 4; ++pair) {
+            if (j < 4 || !gated) {
+              put(i, j, pair, acc[i][(j + 4) % 8][pair]);
+            }
+          }
         }
       }
     });
   }
-  // A token's results are added in the order of its choices.
-  SL_DEVICE void add_up(int64_t first, int pairs, int64_t row, int rows) const {
-    for_piece(static_cast<int>(pairs / choices), rows, [&](int token, int i) {
-      float total = 0;
-      for (int64_t p = token * choices; p < (token + 1) * choices; ++p) {
-        total += widen(weights[first + p]) * __ldcg(result + p * d + row + i);
+  SL_DEVICE void tile_down(int pairs) const {
+    for_tiles(d, 128, pairs, [&](int e, int n, int count, int64_t row0) {
+      float acc[2][8][4] = {};
+      sm.tiles[group()].template multiply<T>(
+          acc, f, thread(), [&](int i) { return hidden + sm.pairs[n + (i < count ? i : 0)] * f; },
+          [&](int i) { return down + (e * d + (row0 + i < d ? row0 + i : d - 1)) * f; }, [&] { sync(); });
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+#pragma unroll
+          for (int pair = 0; pair < 4; ++pair) {
+            const int vector = MoeTile::vector_of(thread(), i, pair);
+            const int64_t row = row0 + MoeTile::row_of(thread(), j, pair);
+            if (vector < count && row < d) {
+              const float bias = down_bias == nullptr ? 0.0f : widen(down_bias[e * d + row]);
+              result[sm.pairs[n + vector] * d + row] = acc[i][j][pair] + bias;
+            }
+          }
+        }
       }
-      y[(first / choices + token) * d + row + i] = narrow<T>(total);
     });
   }
 
-  SL_DEVICE void run(GridBarrier& barrier, int* counters) const {
+  SL_DEVICE void run(GridBarrier& barrier) const {
     const int64_t at_once = How::kPairs / choices * choices, all = tokens * choices;
     for (int64_t first = 0; first < all; first += at_once) {
       const int pairs = static_cast<int>(all - first < at_once ? all - first : at_once);
-      sort(first, pairs);
-      make_hidden(first, pairs);
-      barrier.sync();
-      make_down(first, pairs, counters);
-      if (first + at_once < all) {
+      if constexpr (How::kTiles) {
+        sm.sort(indices + first, pairs, sm.places);
+      } else {
+        sm.sort(indices + first, pairs, nullptr);
+      }
+      if constexpr (How::kTiles) {
+        tile_hidden(first, pairs);
         barrier.sync();
+        tile_down(pairs);
+      } else {
+        make_hidden(first, pairs);
+        barrier.sync();
+        make_down(pairs);
+      }
+      barrier.sync();
+      add_up(first, pairs);
+      if (first + at_once < all) {
+        barrier.sync();  // the next results take the place of these
       }
     }
   }
@@ -360,7 +395,7 @@ SL_DEVICE void moe(const Step* step, const Arg<2>& xa, const Arg<2>& ia, const A
                      result,
                      *reinterpret_cast<MoeShared<How>*>(dynamic)};
   GridBarrier barrier(counters, gridDim.x);
-  moe.run(barrier, reinterpret_cast<int*>(counters) + 2);
+  moe.run(barrier);
   barrier.leave();
 }
 
