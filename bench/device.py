@@ -13,9 +13,9 @@ import tempfile
 import torch
 
 CUDA = ctypes.CDLL("libcuda.so.1")
-TYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32, "i64": torch.int64, "i1": torch.bool, "ui8": torch.uint8,
+TYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32, "i64": torch.int64, "i32": torch.int32, "i1": torch.bool, "ui8": torch.uint8,
          "i8": torch.int8}
-MAP_TYPES = {torch.bfloat16: 9, torch.float16: 6, torch.float32: 7, torch.uint8: 0}  # CUtensorMapDataType
+MAP_TYPES = {torch.bfloat16: 9, torch.float16: 6, torch.float32: 7, torch.uint8: 0, torch.int8: 0}  # CUtensorMapDataType
 SWIZZLES = {0: 0, 32: 1, 64: 2, 128: 3}
 
 

@@ -149,6 +149,15 @@ const char* CudaBitsType(DType dtype) {
   }
 }
 
+bool IsCode(DType dtype) { return dtype == DType::kI8 || dtype == DType::kU8; }
+
+std::string NotOfCodes(const CudaQuery& query) {
+  const DType result = query.outs[0].dtype;
+  const bool given = result == DType::kI32 ||
+                     (!query.epilogue.empty() && (IsCode(result) || (IsFloat(result) && result != DType::kF64)));
+  return given ? "" : absl::StrFormat("%s of products of codes", Name(result));
+}
+
 std::string NotAFloat(std::span<const DType> dtypes) {
   for (const DType dtype : dtypes) {
     if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 && dtype != DType::kF64) {

@@ -46,6 +46,10 @@ std::string BlocksText(const std::string& work, int64_t each, int64_t cap);
 const char* CudaBitsType(DType dtype);
 // "f32", or what else one of `dtypes` is; "" when all are floats that kernels compute with (f16, bf16, f32, f64).
 std::string NotAFloat(std::span<const DType> dtypes);
+// An 8-bit code, whose products are summed in i32.
+bool IsCode(DType dtype);
+// What no product of codes gives: "" for i32, and for codes and floats that an epilogue makes of it.
+std::string NotOfCodes(const CudaQuery& query);
 
 }  // namespace sluice::kernels
 

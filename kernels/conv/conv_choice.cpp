@@ -35,6 +35,11 @@ double MemoryUs(const ConvWhat& what, const Gpu& gpu) {
   return (elements * BitWidth(what.in) + results * BitWidth(what.out)) / 8 / (gpu.copy_gbs * 0.83e3);
 }
 
+bool SumsCodes(const ConvWhat& what) { return BitWidth(what.in) == 8; }
+
+// The time of a product against one of 16-bit floats: f32 takes three at half the rate.
+double Terms(const ConvWhat& what) { return what.in == DType::kF32 ? 6 : SumsCodes(what) ? 0.5 : 1; }
+
 void PredictTiles(const ConvWhat& what, const Gpu& gpu, const TileShape& shape, ConvHow& how) {
   const int64_t depth = 1024 / BitWidth(what.in), slots = CeilDiv(CeilDiv(what.depth(), depth), how.split);
   const int64_t tiles = CeilDiv(what.pixels, how.rows) * CeilDiv(what.features, how.cols) * what.groups;
@@ -45,8 +50,7 @@ void PredictTiles(const ConvWhat& what, const Gpu& gpu, const TileShape& shape, 
   // The fullest SM decides: it works through its CTAs, some side by side.  Those of a cluster are put side by side even
   // where other SMs are idle.
   const int64_t each = std::max(CeilDiv(ctas, sms), std::min(how.split, blocks));
-  const double terms = what.in == DType::kF32 ? 6 : 1;  // three products at half the rate
-  const double full = static_cast<double>(how.rows) * how.cols / (128 * 128);
+  const double terms = Terms(what), full = static_cast<double>(how.rows) * how.cols / (128 * 128);
   const double multiply = static_cast<double>(how.rows * how.cols * depth) * terms / shape.products;
   const double fill = gathers ? static_cast<double>((how.rows + how.cols) * depth) / kGathersPerClk
                               : static_cast<double>((how.rows + how.cols) * 128) / kSmBytesPerClk;
@@ -90,7 +94,7 @@ constexpr double kFewPerClk = 20;  // elements that one SM fetches a clk
 // Channels that are no whole chunks, and few: a CTA keeps its weights and walks tiles.
 void AddFew(const ConvWhat& what, const Gpu& gpu, std::vector<ConvHow>& all) {
   const int64_t depth = 1024 / BitWidth(what.in), slots = CeilDiv(what.depth(), depth);
-  if (what.channels % (128 / BitWidth(what.in)) == 0 || slots > kFewSlots || what.tap_bits < 0 ||
+  if (SumsCodes(what) || what.channels % (128 / BitWidth(what.in)) == 0 || slots > kFewSlots || what.tap_bits < 0 ||
       what.tap_bits > kMaskBits) {
     return;
   }
@@ -111,7 +115,7 @@ void AddFew(const ConvWhat& what, const Gpu& gpu, std::vector<ConvHow>& all) {
     const int64_t across = CeilDiv(what.features, how.cols) * what.groups;
     const int64_t each =
         std::max<int64_t>(1, gpu.sms * how.blocks / across);  // CTAs that walk the tiles of some features
-    const double terms = what.in == DType::kF32 ? 6 : 1, full = static_cast<double>(how.rows * how.cols) / (128 * 128);
+    const double terms = Terms(what), full = static_cast<double>(how.rows * how.cols) / (128 * 128);
     const double fetch = static_cast<double>(how.rows * slots * depth) / kFewPerClk,
                  multiply = static_cast<double>(how.rows * how.cols * slots * depth) * terms / shape.products;
     const double clks = kFillClks + CeilDiv(CeilDiv(what.pixels, how.rows), each) *
@@ -124,7 +128,7 @@ void AddFew(const ConvWhat& what, const Gpu& gpu, std::vector<ConvHow>& all) {
 }
 
 void AddDepthwise(const ConvWhat& what, const Gpu& gpu, std::vector<ConvHow>& all) {
-  if (what.channels != 1 || what.taps > kMaxTaps) {
+  if (SumsCodes(what) || what.channels != 1 || what.taps > kMaxTaps) {
     return;
   }
   const int64_t wide = 128 / BitWidth(what.in);

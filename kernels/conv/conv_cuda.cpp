@@ -17,14 +17,15 @@ struct ConvQuery {
   const CudaQuery& query;
   int spatial;
   bool last, transposed;
-  int64_t groups;
+  int64_t groups, outside;  // what padding counts as
 
   explicit ConvQuery(const CudaQuery& query)
       : query(query),
         spatial(query.ins[0].rank() - 2),
         last(query.attrs.Int("channels_last", 0).value_or(0) != 0),
         transposed(query.name == "conv_transpose"),
-        groups(query.attrs.Int("groups", 1).value_or(1)) {}
+        groups(query.attrs.Int("groups", 1).value_or(1)),
+        outside(query.attrs.Int("outside", 0).value_or(0)) {}
 
   const CudaOperand& x() const { return query.ins[0]; }
   const CudaOperand& w() const { return query.ins[1]; }
@@ -94,7 +95,8 @@ ConvWhat WhatOf(const ConvQuery& conv) {
 
 std::string Missing(const ConvQuery& conv) {
   const DType types[] = {conv.x().dtype, conv.w().dtype, conv.y().dtype};
-  if (std::string why = NotAFloat(types); !why.empty()) {
+  const bool codes = IsCode(types[0]) && IsCode(types[1]) && conv.last && !conv.transposed && !conv.bias();
+  if (std::string why = codes ? NotOfCodes(conv.query) : NotAFloat(types); !why.empty()) {
     return why;
   }
   if (conv.spatial < 1 || conv.spatial > 3) {
@@ -108,7 +110,7 @@ std::string Missing(const ConvQuery& conv) {
   if (!conv.last) {
     return conv.query.epilogue.empty() ? "" : "an epilogue with channels second";
   }
-  if (conv.x().dtype == DType::kF64 || conv.x().dtype != conv.w().dtype || conv.y().dtype == DType::kF64) {
+  if (conv.x().dtype == DType::kF64 || (conv.x().dtype != conv.w().dtype && !codes) || conv.y().dtype == DType::kF64) {
     return "channels last of f64 or of two types";
   }
   if (!conv.y().dims.back().constant() || conv.w().dims.back().value() == 0 || conv.y().dims.back().value() == 0) {
@@ -119,14 +121,13 @@ std::string Missing(const ConvQuery& conv) {
 
 // ---- As a GEMM [pixels, taps · channels] × [features, taps · channels].
 
-constexpr int64_t kGemmDepth = 64;  // channels of a block of k
 constexpr int64_t kMaxStep = 8;     // of a tensor map of windows
 constexpr int64_t kMaxReach = 127;  // from an image to a corner of its windows, and within a window
 
 // Where TMA finds the windows; false where it cannot walk them.
 bool AddWindows(const ConvQuery& conv, GemmRoles& roles) {
   const std::vector<int64_t> kernel = conv.Kernel();
-  if (conv.spatial != 2 || roles.what.k / roles.taps % kGemmDepth != 0) {
+  if (conv.spatial != 2 || roles.what.k / roles.taps % BlockDepth(roles.what) != 0) {
     return false;
   }
   for (int d = 0; d < 2; ++d) {
@@ -138,20 +139,25 @@ bool AddWindows(const ConvQuery& conv, GemmRoles& roles) {
     }
     // The last window begins there, whatever the padding behind would allow.
     const int64_t end = begin + (out.value() - 1) * stride + 1 - in.value();
+    // TMA fills the padding with zeros.
+    if (conv.outside != 0 && (begin < 0 || end > 0)) {
+      return false;
+    }
     if (stride > kMaxStep || -begin > kMaxReach || reach > kMaxReach || std::abs(end) > kMaxReach) {
       return false;
     }
     roles.windows.push_back({static_cast<int>(begin), static_cast<int>(end), static_cast<int>(stride)});
   }
   roles.header = "kernels/conv/window_rows.cuh";
-  roles.rows = absl::StrFormat("sl::WindowRows{%s, int(y.size(1)), int(y.size(2)), int(x.size(3))}", conv.WindowText());
+  roles.rows = absl::StrFormat("sl::WindowRows<%d>{%s, int(y.size(1)), int(y.size(2)), int(x.size(3))}",
+                               BlockDepth(roles.what), conv.WindowText());
   return true;
 }
 
 // The operands' roles in a GEMM; none where it is not one.
 std::optional<GemmRoles> Roles(const ConvQuery& conv) {
   const ConvWhat what = WhatOf(conv);
-  if (conv.transposed || conv.groups != 1 || BitWidth(what.in) != 16) {
+  if (conv.transposed || conv.groups != 1 || BitWidth(what.in) > 16) {
     return std::nullopt;
   }
   GemmRoles roles;
@@ -254,15 +260,16 @@ std::string OperandsText(const ConvQuery& conv) {
 CudaKernel EmitTiles(const ConvQuery& conv, const ConvHow& how, const Gpu& gpu) {
   const bool vector = how.form == ConvForm::kTiles, few = how.form == ConvForm::kFew;
   const std::string instructions =
-      BitWidth(conv.x().dtype) == 16 ? WgmmaText(conv.x().dtype, static_cast<int>(how.cols)) : "";
+      BitWidth(conv.x().dtype) <= 16 ? WgmmaText(conv.x().dtype, conv.w().dtype, static_cast<int>(how.cols)) : "";
   const std::string head = absl::StrFormat(
-      "%s%sstruct How {\n  using In = %s;\n  using Out = %s;\n  using Bias = %s;\n"
+      "%s%sstruct How {\n  using In = %s;\n  using Weight = %s;\n  using Out = %s;\n  using Bias = %s;\n"
       "  static constexpr int kRows = %d, kCols = %d, kDown = %d, kAcross = %d, kStages = %d, kSplit = %d;\n"
+      "  static constexpr int kOutside = %d;\n"
       "  static constexpr bool kVector = %s, kTransposed = %s, kWeights = %s;\n};\n"
       "static_assert(sl::%s == %d);\n\n",
-      instructions, conv.query.epilogue, CudaType(conv.x().dtype), CudaType(conv.y().dtype),
+      instructions, conv.query.epilogue, CudaType(conv.x().dtype), CudaType(conv.w().dtype), CudaType(conv.y().dtype),
       CudaType(conv.bias() ? conv.query.ins[2].dtype : conv.x().dtype), how.rows, how.cols, how.down, how.across,
-      how.stages, how.split, Flag(vector), Flag(conv.transposed), Flag(conv.w().weight),
+      how.stages, how.split, conv.outside, Flag(vector), Flag(conv.transposed), Flag(conv.w().weight),
       few ? "FewPlan<How>::kBytes" : "ConvPlan<How>::kShared", how.SharedBytes());
   const std::string name = few ? "conv_few" : "conv_tiles";
   const std::string body = absl::StrFormat("sl::%s<How, %d>(%s, %s, %d, %s);", name, conv.spatial, OperandsText(conv),

@@ -131,7 +131,7 @@ SL_DEVICE void conv_few(const View<const typename How::In, R>& x, const View<con
     for (int s = 0; s < P::kStages; ++s) {
       patches.fetch(s, ring + s * P::kBytesA);
     }
-    typename SumsOf<P>::type sums;
+    typename SumsOfPlan<P>::type sums;
     sums.publish();
     __syncthreads();
 #pragma unroll 1

@@ -19,6 +19,7 @@ absl::StatusOr<std::unique_ptr<Config>> PrepareConv(const Attrs& attrs) {
   ASSIGN_OR_RETURN(config->pads, attrs.Ints("pads", {}));
   ASSIGN_OR_RETURN(config->dilations, attrs.Ints("dilations", {}));
   ASSIGN_OR_RETURN(config->groups, attrs.Int("groups", 1));
+  ASSIGN_OR_RETURN(config->outside, attrs.Int("outside", 0));
   const auto positive = [](int64_t v) { return v > 0; };
   if (!std::all_of(config->strides.begin(), config->strides.end(), positive) ||
       !std::all_of(config->dilations.begin(), config->dilations.end(), positive) || config->groups < 1) {
@@ -51,17 +52,17 @@ ConvProblem::ConvProblem(Kind kind, const ConvConfig& config, const Tensor& x, c
   }
 }
 
-void ConvPlain(const ConvProblem& p, const double* x, const double* w, const double* bias, double* y,
-               ThreadPool* pool) {
+template <typename X, typename W, typename Y>
+void ConvPlain(const ConvProblem& p, const X* x, const W* w, const Y* bias, Y* y, int64_t outside, ThreadPool* pool) {
   const int64_t pixels = p.OutPixels();
   pool->ParallelFor(p.batch * p.groups * p.features, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t feature = i % (p.groups * p.features);
       const int64_t group = i / p.features;  // counted over the batch too
-      const double* wf = w + feature * p.channels * p.Taps();
+      const W* wf = w + feature * p.channels * p.Taps();
       for (int64_t at = 0; at < pixels; ++at) {
         const Size3 o = {at / (p.out[1] * p.out[2]), at / p.out[2] % p.out[1], at % p.out[2]};
-        double sum = bias != nullptr ? bias[feature] : 0;
+        Y sum = bias != nullptr ? bias[feature] : 0;
         for (int64_t c = 0; c < p.channels; ++c) {
           for (int64_t tap = 0; tap < p.Taps(); ++tap) {
             const Size3 k = {tap / (p.kernel[1] * p.kernel[2]), tap / p.kernel[2] % p.kernel[1], tap % p.kernel[2]};
@@ -72,7 +73,8 @@ void ConvPlain(const ConvProblem& p, const double* x, const double* w, const dou
               inside = inside && at_d >= 0 && at_d < p.in[d];
               from = from * p.in[d] + at_d;
             }
-            sum += inside ? x[from] * wf[c * p.Taps() + tap] : 0;
+            sum +=
+                (inside ? static_cast<Y>(x[from]) : static_cast<Y>(outside)) * static_cast<Y>(wf[c * p.Taps() + tap]);
           }
         }
         y[i * pixels + at] = sum;
@@ -80,6 +82,16 @@ void ConvPlain(const ConvProblem& p, const double* x, const double* w, const dou
     }
   });
 }
+
+template void ConvPlain(const ConvProblem&, const double*, const double*, const double*, double*, int64_t, ThreadPool*);
+template void ConvPlain(const ConvProblem&, const int8_t*, const int8_t*, const int32_t*, int32_t*, int64_t,
+                        ThreadPool*);
+template void ConvPlain(const ConvProblem&, const int8_t*, const uint8_t*, const int32_t*, int32_t*, int64_t,
+                        ThreadPool*);
+template void ConvPlain(const ConvProblem&, const uint8_t*, const int8_t*, const int32_t*, int32_t*, int64_t,
+                        ThreadPool*);
+template void ConvPlain(const ConvProblem&, const uint8_t*, const uint8_t*, const int32_t*, int32_t*, int64_t,
+                        ThreadPool*);
 
 void ConvTransposePlain(const ConvProblem& p, const double* x, const double* w, const double* bias, double* y,
                         ThreadPool* pool) {

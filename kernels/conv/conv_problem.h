@@ -15,6 +15,7 @@ using Size3 = std::array<int64_t, 3>;  // depth, height, width; missing ones in 
 struct ConvConfig : Config {
   std::vector<int64_t> strides, pads, dilations;  // pads: begins, then ends; empty: ones, zeros, ones
   int64_t groups = 1;
+  int64_t outside = 0;  // what codes beyond x count as
 };
 
 absl::StatusOr<std::unique_ptr<Config>> PrepareConv(const Attrs& attrs);
@@ -45,8 +46,9 @@ inline Span InsideOf(int64_t first, int64_t step, int64_t width, int64_t n) {
   return {begin < n ? begin : n, end < n ? end : n};
 }
 
-// f64: plain loops over the definition.
-void ConvPlain(const ConvProblem& p, const double* x, const double* w, const double* bias, double* y, ThreadPool* pool);
+// f64, and 8-bit codes whose sums are i32: plain loops over the definition.
+template <typename X, typename W, typename Y>
+void ConvPlain(const ConvProblem& p, const X* x, const W* w, const Y* bias, Y* y, int64_t outside, ThreadPool* pool);
 void ConvTransposePlain(const ConvProblem& p, const double* x, const double* w, const double* bias, double* y,
                         ThreadPool* pool);
 

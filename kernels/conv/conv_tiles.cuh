@@ -9,8 +9,8 @@
 //   kVector    channels and k are multiples of 16 bytes and lie dense; else elements are gathered one by one, at any
 //              stride (the first convolution reads the image as it came)
 //
-// How: In, Out, Bias; kRows, kCols; kDown, kAcross: warps; kStages, kSplit, kVector, kTransposed; kWeights: no earlier
-// kernel of the stream writes w
+// How: In, Weight, Out, Bias; kRows, kCols; kDown, kAcross: warps; kStages, kSplit, kVector, kTransposed; kWeights: no
+// earlier kernel of the stream writes w; kOutside: what elements beyond x count as, 0 but for codes
 #pragma once
 #include "kernels/device/chunk.cuh"
 #include "kernels/device/window.cuh"
@@ -108,7 +108,12 @@ struct ChunkLoader {
         inside &= tap_meets<P::kTransposed>(window, d, origin[i][d], walk.tap[d], size[d], p);
         offset += int64_t(p) * step[d];
       }
-      copy_chunk(slot + SwizzledOffset(row + i * P::kRowStep, chunk, 128), inside ? image[i] + offset : nullptr);
+      const uint32_t to = slot + SwizzledOffset(row + i * P::kRowStep, chunk, 128);
+      if (P::kOutside != 0 && !inside) {
+        store_chunk(to, all_of<In, P::kElements>(P::kOutside));
+      } else {
+        copy_chunk(to, inside ? image[i] + offset : nullptr);
+      }
     }
     walk.advance(window, P::kDepth, channels);
   }
@@ -182,7 +187,7 @@ struct GatherLoader {
         inside &= static_cast<uint32_t>(origin[d] + entry.at[d]) < static_cast<uint32_t>(size[d]);
       }
     }
-    return inside ? image[offset] : In();
+    return inside ? image[offset] : outside_of<In>(P::kOutside);
   }
   SL_DEVICE void fetch(const Window& window, uint32_t slot) {
     const Entry* const entries = table + read * P::kDepth + chunk * P::kElements;
@@ -211,7 +216,7 @@ struct PatchLoaderOf<P, false> {
 // Fills the right half: rows of the weight.
 template <class P>
 struct WeightLoader {
-  using In = typename P::In;
+  using In = typename P::Weight;
   const In* data;  // of the group
   int features, k, at, first, chunk, row;
 
@@ -298,11 +303,12 @@ struct WarpSums {
   }
 };
 
-// By wgmma, for 16-bit types: a warpgroup multiplies 64 rows by all columns, straight from the slot.
+// By wgmma, for 16-bit types and codes: a warpgroup multiplies 64 rows by all columns, straight from the slot.
 template <class P>
 struct GroupSums {
   static_assert(P::kThreads == P::kRows * 2);
-  float at[P::kCols / 2] = {};
+  using Sum = typename SumOf<typename P::In>::type;
+  Sum at[P::kCols / 2] = {};
 
   // Before the barrier that tells others: what this thread copied is seen by wgmma.
   static SL_DEVICE void publish() { fence_async_proxy(); }
@@ -313,8 +319,8 @@ struct GroupSums {
     wgmma_begin();
 #pragma unroll
     for (int step = 0; step < 4; ++step) {
-      Wgmma<typename P::In, P::kCols>::template shared<false>(at, left + kDepthStep * step, right + kDepthStep * step,
-                                                              1);
+      Wgmma<typename P::In, P::kCols, typename P::Weight>::template shared<false>(at, left + kDepthStep * step,
+                                                                                  right + kDepthStep * step, 1);
     }
     wgmma_commit();
   }
@@ -332,15 +338,13 @@ struct GroupSums {
   }
 };
 
-template <class P, bool kGroups = sizeof(typename P::In) == 2>
-struct SumsOf {
+template <class P, bool kGroups = sizeof(typename P::In) <= 2>
+struct SumsOfPlan {
   using type = GroupSums<P>;
-  using Sum = float;
 };
 template <class P>
-struct SumsOf<P, false> {
+struct SumsOfPlan<P, false> {
   using type = WarpSums<P>;
-  using Sum = typename ChunkProduct<typename P::In>::Sum;
 };
 
 // The finished tile in shared memory, then this CTA's rows of it: parts of a split added in order, bias, epilogue.
@@ -348,7 +352,7 @@ template <class P, class Sums, class Epilogue>
 SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pixel0, int64_t pixels, int feature0,
                            int feature_end, int pitch, typename P::Out* out, const typename P::Bias* bias,
                            const Epilogue& epilogue) {
-  using Sum = typename SumsOf<P>::Sum;
+  using Sum = typename SumOf<typename P::In>::type;
   sums.each_pair([&](int row, int col, Sum x, Sum y) { store_pair_shared(tile + (row * P::kPitch + col) * 4, x, y); });
   if constexpr (P::kSplit > 1) {
     cluster_publish();
@@ -357,10 +361,10 @@ SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pi
   }
   constexpr int kMine = P::kRows / P::kSplit;
   const int col = threadIdx.x % P::kPairs * 2, feature = feature0 + col;
-  float added[2] = {};
+  Sum added[2] = {};
   if (bias && feature < feature_end) {
-    added[0] = to_float(bias[feature]);
-    added[1] = feature + 1 < feature_end ? to_float(bias[feature + 1]) : 0.0f;
+    added[0] = static_cast<Sum>(to_float(bias[feature]));
+    added[1] = feature + 1 < feature_end ? static_cast<Sum>(to_float(bias[feature + 1])) : Sum(0);
   }
   // In batches: sums, then what the epilogue reads, then stores, so that none of these waits for the one before.
   constexpr int kRounds = kMine / P::kFinish, kBatch = kRounds < 8 ? kRounds : 8;
@@ -381,7 +385,7 @@ SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pi
     }
     // Threads beyond the result redo its last elements: a branch around each read would make it wait for the one
     // before.
-    Pair values[kBatch];
+    PairOf<decltype(epilogue(Sum(), 0, 0))> values[kBatch];
     const int last = feature_end - 1;
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
@@ -397,9 +401,9 @@ SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pi
         if (pitch % 2 == 0 && feature % 2 == 0 && feature + 1 < feature_end) {
           store_pair(to, values[i]);
         } else {
-          to[0] = narrow<typename P::Out>(values[i].x);
+          to[0] = rounded<typename P::Out>(values[i].x);
           if (feature + 1 < feature_end) {
-            to[1] = narrow<typename P::Out>(values[i].y);
+            to[1] = rounded<typename P::Out>(values[i].y);
           }
         }
       }
@@ -413,7 +417,7 @@ SL_DEVICE void finish_tile(const Sums& sums, uint32_t tile, int rank, int64_t pi
 // x [b, …, c], w [f, …, c / groups], bias [f] or null → y [b, …, f], dense.  A grid of kSplit × tiles of features ×
 // groups × tiles of the largest number of pixels; ConvPlan<How>::kShared bytes of shared memory.
 template <class How, int kSpatial, int R, class Epilogue>
-SL_DEVICE void conv_tiles(const View<const typename How::In, R>& x, const View<const typename How::In, R>& w,
+SL_DEVICE void conv_tiles(const View<const typename How::In, R>& x, const View<const typename How::Weight, R>& w,
                           const typename How::Bias* bias, const View<typename How::Out, R>& y, const Window& window,
                           int groups, const Epilogue& epilogue) {
   using P = ConvPlan<How>;
@@ -457,7 +461,7 @@ SL_DEVICE void conv_tiles(const View<const typename How::In, R>& x, const View<c
     }
     copy_commit();
   }
-  typename SumsOf<P>::type sums;
+  typename SumsOfPlan<P>::type sums;
   Ring<P::kStages> read;
   int write = P::kStages - 1;
 #pragma unroll 1

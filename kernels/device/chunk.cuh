@@ -23,6 +23,25 @@ SL_DEVICE void store_chunk(uint32_t to, const Pack<T, N>& held) {
   asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
 }
 
+// What an element beyond a tensor is: 0, or a code.
+template <class In>
+SL_DEVICE In outside_of(int outside) {
+  if constexpr (sizeof(In) == 1) {
+    return static_cast<In>(outside);
+  } else {
+    return In();
+  }
+}
+template <class In, int kElements>
+SL_DEVICE Pack<In, kElements> all_of(int outside) {
+  Pack<In, kElements> all;
+#pragma unroll
+  for (int i = 0; i < kElements; ++i) {
+    all.at[i] = outside_of<In>(outside);
+  }
+  return all;
+}
+
 // ---- Two adjacent sums in shared memory, of this CTA or, where a cluster shares a tile, of a peer.
 SL_DEVICE void store_pair_shared(uint32_t to, float x, float y) {
   asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(to), "f"(x), "f"(y) : "memory");

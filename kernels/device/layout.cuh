@@ -20,15 +20,15 @@ SL_BOTH int SwizzledOffset(int row, int chunk, int span) {
 
 // ---- wgmma's matrix descriptor (128-byte swizzle), in units of 16 bytes.
 //   bits 0-13 start, 16-29 leading offset, 32-45 stride offset, 62-63 swizzle (1 = 128 bytes)
-// Depth-major (rows of 64 depth elements, 128 bytes): 8-row groups 1024 bytes apart; leading offset unused;
-//   the next 16 of the depth are 32 bytes further on in the same lines.
+// Depth-major (rows of 128 bytes of depth): 8-row groups 1024 bytes apart; leading offset unused; the depth of the next
+//   wgmma (16 elements, 32 codes of 8 bits) is 32 bytes further on in the same lines.
 // Width-major (rows of 64 width elements for one depth): the next 64 of the width are `panel` bytes on; the next 16 of
 //   the depth are 16 lines of 128 bytes on.
 SL_BOTH unsigned long MatrixDescriptor(unsigned shared_address, int panel_bytes = 16) {
   return ((shared_address & 0x3ffff) >> 4) | static_cast<unsigned long>(panel_bytes >> 4) << 16 |
          static_cast<unsigned long>(1024 >> 4) << 32 | 1ul << 62;
 }
-inline constexpr int kDepthStep = 32 >> 4;         // of 16 depth elements, depth-major
+inline constexpr int kDepthStep = 32 >> 4;         // of a wgmma, depth-major
 inline constexpr int kWidthDepthStep = 2048 >> 4;  // of 16 depth elements, width-major
 
 // ---- The accumulator of m64nN: which element of the 64 x N tile thread t of the warpgroup holds in register i.

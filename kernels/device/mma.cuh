@@ -4,11 +4,12 @@
 
 namespace sl {
 
-// wgmma of one width: m64nNk16, f32 accumulators, 16-bit operands of type T.  The compiler prints the widths a kernel
-// uses (kernels/device/wgmma_text.h):
-//   Wgmma<T, N>::shared<kWidthMajorB>(float (&d)[N / 2], uint64_t a, uint64_t b, int keep)          d = a b + (keep ? d
-//   : 0) Wgmma<T, N>::registers<kWidthMajorB>(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, int keep)
-template <class T, int kN>
+// wgmma of one width, m64nN by 32 bytes of depth: 16-bit operands of type T and f32 sums, or 8-bit codes, A of type T
+// and B of type U, and s32 sums.  The compiler prints the widths a kernel uses (kernels/device/wgmma_text.h):
+//   Wgmma<T, N>::shared<kWidthMajorB>(Sum (&d)[N / 2], uint64_t a, uint64_t b, int keep)       d = a b + (keep ? d : 0)
+//   Wgmma<T, N>::registers<kWidthMajorB>(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, int keep)     not of
+//   codes
+template <class T, int kN, class U = T>
 struct Wgmma;
 
 SL_DEVICE void wgmma_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -24,6 +25,13 @@ SL_DEVICE void pin(float (&r)[kN]) {
 #pragma unroll
   for (int i = 0; i < kN; ++i) {
     asm volatile("" : "+f"(r[i])::"memory");
+  }
+}
+template <int kN>
+SL_DEVICE void pin(int32_t (&r)[kN]) {
+#pragma unroll
+  for (int i = 0; i < kN; ++i) {
+    asm volatile("" : "+r"(r[i])::"memory");
   }
 }
 template <int kN, int kM>
@@ -94,6 +102,22 @@ SL_DEVICE void mma_16x8x16<f16>(float (&d)[4], const uint32_t (&a)[4], uint32_t 
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+// 8-bit codes of either sign, summed exactly.
+template <class A, class B>
+SL_DEVICE void mma_16x8x32(int32_t (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+#define SL_CODES(A, B, a_type, b_type)                                                                  \
+  template <>                                                                                           \
+  SL_DEVICE void mma_16x8x32<A, B>(int32_t (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { \
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32." a_type "." b_type                             \
+                 ".s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                           \
+                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                                       \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                       \
+  }
+SL_CODES(uint8_t, uint8_t, "u8", "u8")
+SL_CODES(uint8_t, int8_t, "u8", "s8")
+SL_CODES(int8_t, uint8_t, "s8", "u8")
+SL_CODES(int8_t, int8_t, "s8", "s8")
+#undef SL_CODES
 // tf32 operands: f32 whose low 13 bits are zero.
 SL_DEVICE void mma_16x8x8_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   asm volatile(

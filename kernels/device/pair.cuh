@@ -5,9 +5,11 @@
 
 namespace sl {
 
-struct Pair {
-  float x, y;
+template <class T>
+struct PairOf {
+  T x, y;
 };
+using Pair = PairOf<float>;
 
 // Two 16-bit elements in one register, `lo` in the low half: the order in memory.
 template <typename T>
@@ -24,6 +26,8 @@ SL_DEVICE uint32_t pack<f16>(float lo, float hi) {
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
   return r;
 }
+// Two codes of 8 bits in 16, below zeros.
+SL_DEVICE uint32_t pack_codes(int32_t lo, int32_t hi) { return (lo & 0xff) | (hi & 0xff) << 8; }
 
 // In one access; `p` is aligned to both elements.
 template <typename T>
@@ -33,6 +37,13 @@ SL_DEVICE void store_pair(T* p, Pair v) {
 template <>
 SL_DEVICE void store_pair<float>(float* p, Pair v) {
   *reinterpret_cast<float2*>(p) = {v.x, v.y};
+}
+SL_DEVICE void store_pair(int32_t* p, PairOf<int32_t> v) { *reinterpret_cast<int2*>(p) = {v.x, v.y}; }
+SL_DEVICE void store_pair(int8_t* p, PairOf<int32_t> v) {
+  *reinterpret_cast<uint16_t*>(p) = static_cast<uint16_t>(pack_codes(v.x, v.y));
+}
+SL_DEVICE void store_pair(uint8_t* p, PairOf<int32_t> v) {
+  *reinterpret_cast<uint16_t*>(p) = static_cast<uint16_t>(pack_codes(v.x, v.y));
 }
 
 }  // namespace sl

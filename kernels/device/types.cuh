@@ -27,6 +27,7 @@ __device__ __forceinline__ float to_float(f16 x) {
 __device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float(static_cast<uint32_t>(x.bits) << 16); }
 __device__ __forceinline__ float to_float(float x) { return x; }
 __device__ __forceinline__ float to_float(double x) { return static_cast<float>(x); }
+__device__ __forceinline__ float to_float(int32_t x) { return static_cast<float>(x); }
 
 // Rounds to nearest even.
 template <typename T>
@@ -45,6 +46,20 @@ __device__ __forceinline__ bf16 from_float<bf16>(float x) {
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r.bits) : "f"(x));
   return r;
 }
+
+// What products of a type's numbers are summed in: 8-bit codes exactly.
+template <typename T>
+struct SumOf {
+  using type = float;
+};
+template <>
+struct SumOf<int8_t> {
+  using type = int32_t;
+};
+template <>
+struct SumOf<uint8_t> {
+  using type = int32_t;
+};
 
 // What sums and transcendental functions of a type are computed in.
 template <typename T>

@@ -52,9 +52,10 @@ struct AnyPlan {
 template <int kRows, int kDepth, int kThreads, class From>
 struct BlockLoader {
   static constexpr int kEach = kRows * kDepth / kThreads, kStep = kThreads / (From::kDepthFirst ? kDepth : kRows);
+  using Held = typename SumOf<typename From::Element>::type;
   From from;
   int row0, rows, depth;
-  float held[kEach];
+  Held held[kEach];
 
   SL_DEVICE int row(int i) const { return From::kDepthFirst ? threadIdx.x / kDepth + i * kStep : threadIdx.x % kRows; }
   SL_DEVICE int col(int i) const { return From::kDepthFirst ? threadIdx.x % kDepth : threadIdx.x / kRows + i * kStep; }
@@ -63,14 +64,23 @@ struct BlockLoader {
     const int64_t step = kStep * (From::kDepthFirst ? from.row : from.col);
 #pragma unroll
     for (int i = 0; i < kEach; ++i, p += step) {
-      held[i] = row0 + row(i) < rows && depth0 + col(i) < depth ? to_float(*p) : 0.0f;
+      held[i] = row0 + row(i) < rows && depth0 + col(i) < depth ? as_held(*p) : Held(0);
     }
   }
-  template <int kPitch>
-  SL_DEVICE void put(float (&to)[kRows][kPitch]) const {
+  template <typename T, int kPitch>
+  SL_DEVICE void put(T (&to)[kRows][kPitch]) const {
 #pragma unroll
     for (int i = 0; i < kEach; ++i) {
-      to[row(i)][col(i)] = held[i];
+      to[row(i)][col(i)] = static_cast<T>(held[i]);
+    }
+  }
+
+ private:
+  static SL_DEVICE Held as_held(typename From::Element x) {
+    if constexpr (sizeof(x) == 1) {
+      return x;
+    } else {
+      return to_float(x);
     }
   }
 };

@@ -51,15 +51,20 @@ constexpr TilePlan kTilePlans[] = {
     {64, 8, 1, 4, false},  {128, 6, 2, 1, true},  {128, 6, 1, 1, true},  {64, 8, 2, 1, true},   {64, 8, 1, 1, true}};
 constexpr int64_t kTileRows = 128, kNarrowest = 64;
 
-bool SixteenBits(const GemmWhat& what) {
+// Types that wgmma multiplies: 16-bit floats, or 8-bit codes along the depth.
+bool ByWgmma(const GemmWhat& what) {
+  if (SumsCodes(what)) {
+    return !what.weight_by_width && what.parts == 1;
+  }
   return what.in == what.weight && (what.in == DType::kBF16 || what.in == DType::kF16) &&
          (what.out == DType::kBF16 || what.out == DType::kF16 || what.out == DType::kF32);
 }
 
 // Rows of 16-byte pitch, which tensor maps ask for.
 bool Pitched(const GemmWhat& what) {
-  return what.dense_constant && what.k > 0 && what.n > 0 && what.k % 8 == 0 &&
-         (!what.weight_by_width || what.n % 8 == 0);
+  const int64_t chunk = 128 / BitWidth(what.in);
+  return what.dense_constant && what.k > 0 && what.n > 0 && what.k % chunk == 0 &&
+         (!what.weight_by_width || what.n % chunk == 0);
 }
 
 // GPCs are not multiples of 4 SMs, and a cluster lies within one.
@@ -77,13 +82,13 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
   const double square = std::sqrt(static_cast<double>(gpu.sms) * how.cols / kTileRows) / how.multicast;
   how.band = std::max<int64_t>(1, std::lround(square));
 
-  // A 64-wide block of k costs, in clk, the largest of: multiplying it, taking it in, and drawing it from L2.
+  // A block of k costs, in clk, the largest of: multiplying it, taking it in, and drawing it from L2.
   const double efficiency = (how.ping_pong ? 1.0 : 0.88) * (1 - 12.0 / how.cols) / (1 - 12.0 / 256);
   const int64_t rows_in = std::min(what.m, kTileRows), beyond = std::max<int64_t>(0, how.box - rows_in);
   const double rows_bytes = rows_in * 128.0, cols_bytes = how.cols * 128.0, filled = beyond * 128.0 * kFillCost;
   const double block = std::max({4.0 * how.cols / efficiency, (rows_bytes + filled + cols_bytes) / kSmBytesPerClk,
                                  (rows_bytes + cols_bytes / how.multicast) * busy / kL2BytesPerClk});
-  const int64_t depth = CeilDiv(CeilDiv(what.k, 64), how.split);
+  const int64_t depth = CeilDiv(CeilDiv(what.k, BlockDepth(what)), how.split);
   double us = (static_cast<double>(waves) * depth * block + 2.0 * how.cols) * kUsPerClk + 1.0;
   // The epilogue: one consumer's warps issue at half the rate of both.
   const double finish =
@@ -106,7 +111,7 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
 }
 
 void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
-  if (!SixteenBits(what) || !Pitched(what)) {
+  if (!ByWgmma(what) || !Pitched(what)) {
     return;
   }
   for (const TilePlan& plan : kTilePlans) {
@@ -115,7 +120,8 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
       continue;
     }
     const bool half_empty = plan.cols >= 2 * what.n && plan.cols > kNarrowest;
-    if (CeilDiv(what.k, 64) < plan.split || plan.cols / plan.split % (16 * what.parts) != 0 || half_empty) {
+    if (CeilDiv(what.k, BlockDepth(what)) < plan.split || plan.cols / plan.split % (16 * what.parts) != 0 ||
+        half_empty) {
       continue;
     }
     GemmHow how{.form = GemmForm::kTiles,
@@ -166,17 +172,23 @@ void PredictStream(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
   how.ctas = CeilDiv(tiles, each) * how.split;
   how.tail = each > 1 ? 0 : depth <= 8192 ? 3 : 8;
   const double filled = std::max<int64_t>(0, how.box - what.m) * kFillCost;
-  const double bytes = each * (how.rows + std::min(what.m, how.cols) + filled) * 2.0 * depth;
+  const double bytes = each * (how.rows + std::min(what.m, how.cols) + filled) * BitWidth(what.in) / 8.0 * depth;
   const double fill = bytes / std::min(57.0, 6400.0 / how.ctas) * kStreamUsPerClk;
-  const double mma = each * (depth / 16.0) * 37 * std::max(1.0, how.cols / 32.0) * kStreamUsPerClk;
+  const double mma = each * (depth * 4.0 / BlockDepth(what)) * 37 * std::max(1.0, how.cols / 32.0) * kStreamUsPerClk;
   // What is not hidden: the ramp and the tail, and the exchange of a split.
   const double rest =
       how.split > 1 ? 0.4 * std::sqrt(fill) + 0.012 * how.cols + 1 : 0.23 * fill + 0.9 + 0.009 * how.ctas;
   how.us = std::max({MemoryUs(what, gpu), fill, mma}) + rest;
 }
 
+// Of wgmma: that of codes has no odd multiples of 8 from 40 on.
+int64_t StreamColumns(const GemmWhat& what) {
+  const int64_t cols = RoundUp(std::max<int64_t>(1, what.m_max), 8);
+  return SumsCodes(what) && cols > 32 ? RoundUp(cols, 16) : cols;
+}
+
 void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
-  if (!SixteenBits(what) || !Pitched(what) || what.weight_by_width || what.batched || what.m_max < 0 ||
+  if (!ByWgmma(what) || !Pitched(what) || what.weight_by_width || what.batched || what.m_max < 0 ||
       what.m_max > kStreamTokens) {
     return;
   }
@@ -187,14 +199,14 @@ void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) 
     for (const int64_t split : kStreamSplits) {
       GemmHow how{.form = GemmForm::kStream,
                   .rows = rows,
-                  .cols = RoundUp(std::max<int64_t>(1, what.m_max), 8),
+                  .cols = StreamColumns(what),
                   .split = split,
                   .box = BoxRows(what.m_max),
                   .parts = what.parts};
       FitStreamRing(how);
       // The cluster of a split has one tile, and each of its CTAs some slots.
-      const bool fits = CeilDiv(what.n, rows) <= Clusters(how, gpu) && CeilDiv(what.k, 64 * how.blocks) >= split &&
-                        what.k <= kStreamSplitDepth;
+      const bool fits = CeilDiv(what.n, rows) <= Clusters(how, gpu) &&
+                        CeilDiv(what.k, BlockDepth(what) * how.blocks) >= split && what.k <= kStreamSplitDepth;
       if (split == 1 || fits) {
         PredictStream(what, gpu, how);
         all.push_back(how);
@@ -218,6 +230,9 @@ void PredictAny(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
 
 void AddAny(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
   for (const auto& [rows, cols] : kAnyTiles) {
+    if (SumsCodes(what) && (rows != 64 || what.parts > 1)) {
+      continue;  // gemm_codes.cuh has one
+    }
     // A warp of the smallest tile has 8 columns for each part.
     GemmHow how{
         .form = GemmForm::kAny, .rows = rows, .cols = rows == 16 ? cols * what.parts : cols, .parts = what.parts};
@@ -263,6 +278,9 @@ std::string GemmHow::Name() const {
   }
   return "";
 }
+
+bool SumsCodes(const GemmWhat& what) { return BitWidth(what.in) == 8; }
+int64_t BlockDepth(const GemmWhat& what) { return 1024 / BitWidth(what.in); }
 
 double PredictGemm(const GemmWhat& what, const Gpu& gpu, GemmHow how) {
   switch (how.form) {

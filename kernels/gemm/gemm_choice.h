@@ -29,10 +29,15 @@ struct GemmWhat {
   bool finish_reads = false;  // and an operand that lies as the result does, of its type
 };
 
+// Operands are 8-bit codes, whose products are summed exactly.
+bool SumsCodes(const GemmWhat& what);
+// Elements of k that are 128 bytes: a block.
+int64_t BlockDepth(const GemmWhat& what);
+
 enum class GemmForm : int64_t {
   kTiles,   // gemm_tiles.cuh
   kStream,  // gemm_stream.cuh
-  kAny      // gemm_any.cuh
+  kAny      // gemm_any.cuh, gemm_codes.cuh
 };
 
 // How: the numbers a kernel is instantiated with.
@@ -65,7 +70,7 @@ struct GemmHow {
                  &GemmHow::tail, &GemmHow::parts);
 };
 
-// Every way that can compute `what`, with its prediction.  Never empty for float types.
+// Every way that can compute `what`, with its prediction.  Never empty for float types and 8-bit codes.
 std::vector<GemmHow> GemmCandidates(const GemmWhat& what, const Gpu& gpu);
 // The time of `how` for `what`, which may have fewer rows than those it was made for.
 double PredictGemm(const GemmWhat& what, const Gpu& gpu, GemmHow how);

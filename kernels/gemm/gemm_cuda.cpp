@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_join.h"
+#include "kernels/common/cuda_text.h"
 #include "kernels/common/plan_numbers.h"
 #include "kernels/device/wgmma_text.h"
 
@@ -97,7 +98,9 @@ struct Function {
 };
 
 // The map of an operand [batch..., rows..., columns...] in boxes; a batch dimension only if batched.
-CudaParam MatrixMap(int number, const GemmRoles& roles, int rank, int64_t box_rows, int64_t box_cols, int columns = 1) {
+CudaParam MatrixMap(int number, const GemmRoles& roles, const CudaOperand& operand, int64_t box_rows, int64_t box_cols,
+                    int columns = 1) {
+  const int rank = operand.rank();
   CudaParam map{.kind = CudaParam::Kind::kTensorMap, .operand = number};
   if (roles.what.batched) {
     map.dims.push_back({0, roles.batch_dims - 1});
@@ -106,14 +109,14 @@ CudaParam MatrixMap(int number, const GemmRoles& roles, int rank, int64_t box_ro
   map.dims.push_back({roles.what.batched ? roles.batch_dims : 0, rank - 1 - columns});
   map.dims.push_back({rank - columns, rank - 1});
   map.box.insert(map.box.end(), {box_rows, box_cols});
-  map.swizzle = static_cast<int>(box_cols * 2);
+  map.swizzle = static_cast<int>(box_cols * BitWidth(operand.dtype) / 8);
   return map;
 }
 
 // The map of an image whose windows are rows.
-CudaParam WindowMap(int number, const GemmRoles& roles, int rank, int64_t box_rows) {
-  CudaParam map{.kind = CudaParam::Kind::kTensorMap, .operand = number, .box = {box_rows, 64}, .swizzle = 128};
-  for (int d = 0; d < rank; ++d) {
+CudaParam WindowMap(int number, const GemmRoles& roles, const CudaOperand& image, int64_t box_rows, int64_t depth) {
+  CudaParam map{.kind = CudaParam::Kind::kTensorMap, .operand = number, .box = {box_rows, depth}, .swizzle = 128};
+  for (int d = 0; d < image.rank(); ++d) {
     map.dims.push_back({d, d});
   }
   map.windows = roles.windows;
@@ -127,8 +130,9 @@ std::string HowText(const GemmWhat& what, const std::vector<std::pair<std::strin
   for (const auto& [name, value] : numbers) {
     parts.push_back(absl::StrFormat("%s = %d", name, value));
   }
-  return absl::StrFormat("struct How {\n  using In = %s;\n  using Out = %s;\n  static constexpr int %s;\n};\n",
-                         CudaType(what.in), CudaType(what.out), absl::StrJoin(parts, ", "));
+  return absl::StrFormat(
+      "struct How {\n  using In = %s;\n  using Weight = %s;\n  using Out = %s;\n  static constexpr int %s;\n};\n",
+      CudaType(what.in), CudaType(what.weight), CudaType(what.out), absl::StrJoin(parts, ", "));
 }
 
 std::string Include(const std::string& name) { return absl::StrFormat("#include \"kernels/gemm/%s.cuh\"\n", name); }
@@ -140,16 +144,18 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   const int result = static_cast<int>(query.ins.size());
   const bool tma_store = BitWidth(what.out) == 16 && y.dims.back().constant() && what.n / what.parts % 8 == 0;
   const bool reads = tma_store && what.finish_reads;
-  f.AddMap(roles.windows.empty() ? MatrixMap(0, roles, x.rank(), how.box, 64) : WindowMap(0, roles, x.rank(), how.box),
+  const bool code_lines =
+      BitWidth(what.out) == 8 && y.dims.back().constant() && what.n % 8 == 0 && how.cols / how.split % 32 == 0;
+  const int64_t depth = BlockDepth(what);
+  f.AddMap(roles.windows.empty() ? MatrixMap(0, roles, x, how.box, depth) : WindowMap(0, roles, x, how.box, depth),
            "map_a");
-  f.AddMap(
-      MatrixMap(1, roles, w.rank(), what.weight_by_width ? 64 : how.cols / how.multicast, 64, roles.weight_columns),
-      "map_b");
+  f.AddMap(MatrixMap(1, roles, w, what.weight_by_width ? depth : how.cols / how.multicast, depth, roles.weight_columns),
+           "map_b");
   if (tma_store) {
-    f.AddMap(MatrixMap(result, roles, y.rank(), 64, how.PanelCols()), "map_c");
+    f.AddMap(MatrixMap(result, roles, y, 64, how.PanelCols()), "map_c");
   }
   if (reads) {
-    f.AddMap(MatrixMap(query.epilogue_whole, roles, y.rank(), 64, how.PanelCols()), "map_read");
+    f.AddMap(MatrixMap(query.epilogue_whole, roles, y, 64, how.PanelCols()), "map_read");
     f.kernel.aligned_ins |= 1U << query.epilogue_whole;
   }
   f.AddView(0, x, "x");
@@ -175,12 +181,13 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
                                              {"kTmaStore", tma_store},
                                              {"kReads", reads},
                                              {"kPanels", how.panels},
+                                             {"kCodeLines", code_lines},
                                              {"kWeights", what.read_only_weight}});
   const std::string check =
       absl::StrFormat("static_assert(sizeof(sl::TileShared<sl::TilePlan<How>>) == %d);\n", how.SharedBytes());
   const std::string include = roles.header.empty() ? "" : absl::StrFormat("#include \"%s\"\n", roles.header);
-  f.Finish(Include("gemm_tiles") + include + WgmmaText(what.in, static_cast<int>(how.cols)) + query.epilogue + numbers +
-               check,
+  f.Finish(Include("gemm_tiles") + include + WgmmaText(what.in, what.weight, static_cast<int>(how.cols)) +
+               query.epilogue + numbers + check,
            "384, 1",
            absl::StrFormat("  %s\n  sl::gemm_tiles<How>(map_a, map_b, %s, %s, y.data, sizes, %s%s);\n", texts.sizes,
                            tma_store ? "map_c" : "map_a", reads ? "map_read" : "map_a", f.epilogue,
@@ -189,8 +196,8 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
 
 void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
   const GemmWhat& what = roles.what;
-  f.AddMap(MatrixMap(1, roles, query.ins[1].rank(), how.rows, 64, roles.weight_columns), "map_w");
-  f.AddMap(MatrixMap(0, roles, query.ins[0].rank(), how.box, 64), "map_x");
+  f.AddMap(MatrixMap(1, roles, query.ins[1], how.rows, BlockDepth(what), roles.weight_columns), "map_w");
+  f.AddMap(MatrixMap(0, roles, query.ins[0], how.box, BlockDepth(what)), "map_x");
   f.AddView(0, query.ins[0], "x");
   f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
   f.AddEpilogue(query, roles.bias);
@@ -208,7 +215,8 @@ void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& h
                                              {"kWeights", what.read_only_weight}});
   const std::string check =
       absl::StrFormat("static_assert(sizeof(sl::StreamShared<sl::StreamPlan<How>>) == %d);\n", how.SharedBytes());
-  f.Finish(Include("gemm_stream") + WgmmaText(what.in, static_cast<int>(how.cols)) + query.epilogue + numbers + check,
+  f.Finish(Include("gemm_stream") + WgmmaText(what.weight, what.in, static_cast<int>(how.cols)) + query.epilogue +
+               numbers + check,
            "160",
            absl::StrFormat("  %s\n  sl::gemm_stream<How>(map_w, map_x, y.data, sizes, %s);\n",
                            GemmTexts(query, roles).sizes, f.epilogue));
@@ -234,20 +242,37 @@ void EmitAny(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how,
   f.kernel.strided_ins = roles.batch_dims + 2 < x.rank() ? 2 : 3;
   f.kernel.block = how.rows <= 64 ? 128 : 256;
   f.kernel.grid[0] = texts.Tiles(how.rows, how.cols);
+  const bool codes = SumsCodes(roles.what);
+  const std::string name = codes ? "gemm_codes" : "gemm_any";
   const std::string body = absl::StrFormat(
       "  %s\n"
       "  const int rows = sl::ceil_div(sizes.m, Plan::kRows), tiles = rows * sl::ceil_div(sizes.n, Plan::kCols);\n"
       "  sl::let_next_begin();\n  sl::wait_for_previous();\n"
       "  if (blockIdx.x >= int64_t(tiles) * sizes.batch) return;\n"
       "  const int batch = blockIdx.x / tiles, tile = blockIdx.x %% tiles;\n"
-      "  sl::gemm_any<Plan>(%s, %s, y.data, tile %% rows, tile / rows, batch, sizes, %s);\n",
-      texts.sizes, MatrixText(x, "x", false), MatrixText(w, "w", roles.what.weight_by_width), f.epilogue);
-  const std::string plan =
-      absl::StrFormat("using Plan = sl::AnyPlan<%d, %d, %d, %d>;\n", how.rows, how.cols, roles.what.tf32, how.parts);
-  f.Finish(Include("gemm_any") + query.epilogue + plan, "Plan::kThreads, Plan::kBlocks", body);
+      "  sl::%s<Plan>(%s, %s, y.data, tile %% rows, tile / rows, batch, sizes, %s);\n",
+      texts.sizes, name, MatrixText(x, "x", false), MatrixText(w, "w", roles.what.weight_by_width), f.epilogue);
+  const std::string plan = codes ? "using Plan = sl::CodesPlan;\n"
+                                 : absl::StrFormat("using Plan = sl::AnyPlan<%d, %d, %d, %d>;\n", how.rows, how.cols,
+                                                   roles.what.tf32, how.parts);
+  f.Finish(Include(name) + query.epilogue + plan, "Plan::kThreads, Plan::kBlocks", body);
 }
 
 bool IsGemmFloat(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
+
+// What no GEMM takes; "" when there is one.
+std::string Missing(const CudaQuery& query) {
+  const DType x = query.ins[0].dtype, w = query.ins[1].dtype, y = query.outs[0].dtype;
+  if (IsCode(x) && IsCode(w)) {
+    return NotOfCodes(query);
+  }
+  for (const DType type : {x, w, y}) {
+    if (!IsGemmFloat(type)) {
+      return absl::StrFormat("%s operands", Name(type));
+    }
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -261,11 +286,8 @@ void AddFinish(const CudaQuery& query, GemmWhat& what) {
 }
 
 std::vector<CudaPlan> GemmPlans(const CudaQuery& query, const GemmRoles& roles, const Gpu& gpu, std::string& why) {
-  for (const CudaOperand& operand : {query.ins[0], query.ins[1], query.outs[0]}) {
-    if (!IsGemmFloat(operand.dtype)) {
-      why = absl::StrFormat("%s operands", Name(operand.dtype));
-      return {};
-    }
+  if (why = Missing(query); !why.empty()) {
+    return {};
   }
   std::vector<CudaPlan> plans;
   for (const GemmHow& how : GemmCandidates(roles.what, gpu)) {

@@ -2,7 +2,8 @@
 //
 // An epilogue is a functor printed by the compiler: float (value, row, column), of elements of the result only.  The
 // result [batch, m, n] is a matrix of batch * m rows.  One that reads an operand of the result's shape also takes its
-// element as a fourth argument, from whom has read it already.
+// element as a fourth argument, from whom has read it already.  Sums of 8-bit codes are int32_t, and so is the value
+// then; a result that is a code is an int32_t too.
 //
 // With two parts it is float (first, second, row, column), and the result has half of the sums' columns: its columns
 // 8 i ... 8 i + 7 come from the sums' 16 i ... 16 i + 7 and 16 i + 8 ... 16 i + 15.  An accumulator of the tensor cores
@@ -13,7 +14,10 @@
 namespace sl {
 
 struct NoEpilogue {
-  SL_DEVICE float operator()(float value, int64_t, int64_t) const { return value; }
+  template <class Sum>
+  SL_DEVICE Sum operator()(Sum value, int64_t, int64_t) const {
+    return value;
+  }
 };
 
 // A number for each column added before another epilogue.
@@ -36,21 +40,22 @@ struct GemmSizes {
 };
 
 // Two adjacent columns of one row; what lies outside the result stays as it is, nobody stores it.
-template <class Epilogue>
-SL_DEVICE Pair finish(const Epilogue& epilogue, Pair v, int row, int col, int batch, const GemmSizes& sizes) {
+template <class Epilogue, class Sum>
+SL_DEVICE auto finish(const Epilogue& epilogue, PairOf<Sum> v, int row, int col, int batch, const GemmSizes& sizes) {
+  PairOf<decltype(epilogue(v.x, 0, 0))> result{};
   if (row < sizes.m) {
     const int64_t at = int64_t(batch) * sizes.m + row;
     if (col < sizes.n) {
-      v.x = epilogue(v.x, at, col);
+      result.x = epilogue(v.x, at, col);
     }
     if (col + 1 < sizes.n) {
-      v.y = epilogue(v.y, at, col + 1);
+      result.y = epilogue(v.y, at, col + 1);
     }
   }
-  return v;
+  return result;
 }
-template <>
-SL_DEVICE Pair finish(const NoEpilogue&, Pair v, int, int, int, const GemmSizes&) {
+template <class Sum>
+SL_DEVICE PairOf<Sum> finish(const NoEpilogue&, PairOf<Sum> v, int, int, int, const GemmSizes&) {
   return v;
 }
 // Of two parts; `col` is the result's, which has an even number of them.
@@ -65,36 +70,48 @@ SL_DEVICE Pair finish(const Epilogue& epilogue, Pair first, Pair second, int row
 }
 
 // Pair `i` (even) of the results that an accumulator's sums, ordered as FragmentColumn, make.
-template <int kParts, class Epilogue, int kN>
-SL_DEVICE Pair finish_pair(const Epilogue& epilogue, const float (&sums)[kN], int i, int row, int col, int batch,
+template <int kParts, class Epilogue, class Sum, int kN>
+SL_DEVICE auto finish_pair(const Epilogue& epilogue, const Sum (&sums)[kN], int i, int row, int col, int batch,
                            const GemmSizes& sizes) {
   if constexpr (kParts == 2) {
     const int j = i / 4 * 8 + i % 4;
     return finish(epilogue, {sums[j], sums[j + 1]}, {sums[j + 4], sums[j + 5]}, row, col, batch, sizes);
   } else {
-    return finish(epilogue, {sums[i], sums[i + 1]}, row, col, batch, sizes);
+    return finish(epilogue, PairOf<Sum>{sums[i], sums[i + 1]}, row, col, batch, sizes);
   }
 }
 
 // Pair `i` again, without branches, so that what the functor reads for many pairs is on its way at once: outside the
 // result it is called for the nearest pair within.  The result has elements, and an even number of columns.
 // `elements`: none, or a pair of the operand that lies as the result does.
-template <int kParts, class Epilogue, int kN, typename... Two>
-SL_DEVICE Pair finish_near(const Epilogue& epilogue, const float (&sums)[kN], int i, int row, int col, int batch,
+template <int kParts, class Epilogue, class Sum, int kN, typename... Two>
+SL_DEVICE auto finish_near(const Epilogue& epilogue, const Sum (&sums)[kN], int i, int row, int col, int batch,
                            const GemmSizes& sizes, const Two&... elements) {
   const int64_t at = int64_t(batch) * sizes.m + smaller(row, sizes.m - 1);
   const int near = smaller(col, sizes.n / kParts - 2);
   if constexpr (kParts == 2) {
     const int j = i / 4 * 8 + i % 4;
-    return {epilogue(sums[j], sums[j + 4], at, near), epilogue(sums[j + 1], sums[j + 5], at, near + 1)};
+    return PairOf<decltype(epilogue(sums[j], sums[j], at, near))>{epilogue(sums[j], sums[j + 4], at, near),
+                                                                  epilogue(sums[j + 1], sums[j + 5], at, near + 1)};
   } else {
-    return {epilogue(sums[i], at, near, elements.at[0]...), epilogue(sums[i + 1], at, near + 1, elements.at[1]...)};
+    return PairOf<decltype(epilogue(sums[i], at, near, elements.at[0]...))>{
+        epilogue(sums[i], at, near, elements.at[0]...), epilogue(sums[i + 1], at, near + 1, elements.at[1]...)};
   }
 }
 
-// A finished pair into the dense `out` [batch, m, width].
+// A finished value as it is stored: a sum of codes as it is.
 template <typename Out>
-SL_DEVICE void store_result(Pair v, Out* out, int row, int col, int batch, int m, int width) {
+SL_DEVICE Out rounded(float x) {
+  return from_float<Out>(x);
+}
+template <typename Out>
+SL_DEVICE Out rounded(int32_t x) {
+  return static_cast<Out>(x);
+}
+
+// A finished pair into the dense `out` [batch, m, width].
+template <typename Out, class Value>
+SL_DEVICE void store_result(PairOf<Value> v, Out* out, int row, int col, int batch, int m, int width) {
   if (row >= m || col >= width) {
     return;
   }
@@ -102,9 +119,41 @@ SL_DEVICE void store_result(Pair v, Out* out, int row, int col, int batch, int m
   if (width % 2 == 0) {
     store_pair(to, v);
   } else {
-    to[0] = narrow<Out>(v.x);
+    to[0] = rounded<Out>(v.x);
     if (col + 1 < width) {
-      to[1] = narrow<Out>(v.y);
+      to[1] = rounded<Out>(v.y);
+    }
+  }
+}
+
+// 32 adjacent columns of codes in rows `row` and `row` + 8, whose pairs a quad of threads holds as four registers of
+// four columns of 8 each: the quad turns them, so that each thread stores 8 adjacent codes and the quad a whole sector.
+template <class PairAt, class Out>
+SL_DEVICE void store_code_lines(const PairAt& pair, int i, Out* out, int row, int col, int batch,
+                                const GemmSizes& sizes) {
+  const int quad = threadIdx.x % 4, at = col + quad * 8;
+  const bool high = quad >= 2, odd = quad % 2 != 0;
+  uint32_t held[2][2];  // by row: of columns 0 and 8, 16 and 24
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const auto first = pair(i + half * 8 + 2 * r), second = pair(i + half * 8 + 4 + 2 * r);
+      held[r][half] = pack_codes(first.x, first.y) | pack_codes(second.x, second.y) << 16;
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    // With the thread two on: both keep the columns of their half.
+    const uint32_t far = __shfl_xor_sync(~0u, high ? held[r][0] : held[r][1], 2);
+    const uint32_t low = high ? far : held[r][0], above = high ? held[r][1] : far;  // from threads 0 and 1, 2 and 3
+    // With its neighbour: each keeps one group of 8 columns.
+    const uint32_t near = __shfl_xor_sync(~0u, __byte_perm(low, above, odd ? 0x5410 : 0x7632), 1);
+    const uint32_t keep = __byte_perm(low, above, odd ? 0x7632 : 0x5410);
+    const uint32_t a = odd ? near : keep, b = odd ? keep : near;  // from even threads, from odd ones
+    if (row + 8 * r < sizes.m && at < sizes.n) {
+      Out* const to = out + (int64_t(batch) * sizes.m + row + 8 * r) * sizes.n + at;
+      *reinterpret_cast<uint2*>(to) = {__byte_perm(a, b, 0x5410), __byte_perm(a, b, 0x7632)};
     }
   }
 }

@@ -12,8 +12,8 @@
 // this one drains: two CTAs fit one SM.  It is let in when this CTA has only `tail` slots left to ask for: sooner, its
 // loads would compete with ours and then leave HBM idle while it waits for x; later, HBM idles during its launch.
 //
-// How, printed by gemm_cuda.cpp: In, Out; kRows, kTokens; kBoxTokens: rows of x's box, the largest m; kBlocks: 64-wide
-// blocks of k in a slot; kStages: slots; kSplit; kParts: of the epilogue; kTail: `tail` above
+// How, printed by gemm_cuda.cpp: In, Weight, Out; kRows, kTokens; kBoxTokens: rows of x's box, the largest m; kBlocks:
+// blocks of k, of 128 bytes a row, in a slot; kStages: slots; kSplit; kParts: of the epilogue; kTail: `tail` above
 #pragma once
 #include "kernels/device/mma.cuh"
 #include "kernels/device/tma.cuh"
@@ -25,6 +25,8 @@ template <class How>
 struct StreamPlan : How {
   using typename How::In;
   using typename How::Out;
+  using Sum = typename SumOf<In>::type;
+  static constexpr int kDepth = 128 / sizeof(In);  // elements of a block of k
   static constexpr int kRows = How::kRows, kTokens = How::kTokens, kBlocks = How::kBlocks;
   static constexpr int kStages = How::kStages, kSplit = How::kSplit, kParts = How::kParts, kThreads = 160;
   static constexpr int kBytesW = kRows * 128, kBytesX = kTokens * 128;  // one block of k
@@ -67,14 +69,14 @@ SL_DEVICE void produce_stream(StreamShared<P>& sm, const TensorMap& map_w, const
     barrier_expect(bar, P::kExpected);
 #pragma unroll
     for (int b = 0; b < P::kBlocks; ++b)
-      tma_load_hint(to + b * P::kBytesBlock, map_w, bar, (run.column(i) * P::kBlocks + b) * 64, run.tile(i) * P::kRows,
-                    once);
+      tma_load_hint(to + b * P::kBytesBlock, map_w, bar, (run.column(i) * P::kBlocks + b) * P::kDepth,
+                    run.tile(i) * P::kRows, once);
   };
   auto load_x = [&](int i, int s) {
     const uint32_t bar = shared_address(&sm.full[s]), to = shared_address(sm.ring[s]) + P::kBytesW;
 #pragma unroll
     for (int b = 0; b < P::kBlocks; ++b)
-      tma_load(to + b * P::kBytesBlock, map_x, bar, (run.column(i) * P::kBlocks + b) * 64, 0);
+      tma_load(to + b * P::kBytesBlock, map_x, bar, (run.column(i) * P::kBlocks + b) * P::kDepth, 0);
   };
   const int ahead = min(P::kStages, run.count);
   for (int i = 0; i < ahead; ++i) {
@@ -100,8 +102,8 @@ SL_DEVICE void produce_stream(StreamShared<P>& sm, const TensorMap& map_w, const
 
 // Register i of a thread is row FragmentRow of W and token FragmentColumn.
 template <class P, class Epilogue>
-SL_DEVICE void store_stream(const float (&sums)[P::kTokens / 2], typename P::Out* y, int tile, const GemmSizes& sizes,
-                            const Epilogue& epilogue) {
+SL_DEVICE void store_stream(const typename P::Sum (&sums)[P::kTokens / 2], typename P::Out* y, int tile,
+                            const GemmSizes& sizes, const Epilogue& epilogue) {
 #pragma unroll
   for (int i = 0; i < P::kTokens / 2; ++i) {
     const int token = FragmentColumn(threadIdx.x, i), local = FragmentRow(threadIdx.x, i),
@@ -110,25 +112,27 @@ SL_DEVICE void store_stream(const float (&sums)[P::kTokens / 2], typename P::Out
       continue;
     }
     if constexpr (P::kParts == 1) {
-      y[int64_t(token) * sizes.n + row] = narrow<typename P::Out>(epilogue(sums[i], token, row));
+      y[int64_t(token) * sizes.n + row] = rounded<typename P::Out>(epilogue(sums[i], token, row));
     } else if (i % 4 < 2) {  // row + 8 is in register i + 2
       const int col = row / 16 * 8 + row % 8;
-      y[int64_t(token) * (sizes.n / 2) + col] = narrow<typename P::Out>(epilogue(sums[i], sums[i + 2], token, col));
+      y[int64_t(token) * (sizes.n / 2) + col] = rounded<typename P::Out>(epilogue(sums[i], sums[i + 2], token, col));
     }
   }
 }
 
 // Sends this CTA's sums to the first of its cluster, which adds them to its own; true there.
 template <class P>
-SL_DEVICE bool reduce_stream(float (&sums)[P::kTokens / 2], StreamShared<P>& sm, int rank) {
+SL_DEVICE bool reduce_stream(typename P::Sum (&sums)[P::kTokens / 2], StreamShared<P>& sm, int rank) {
+  using Sum = typename P::Sum;
   cluster_wait();  // the first CTA's barrier is ready
   if (rank > 0) {
     const uint32_t to = peer_address(shared_address(sm.inbox) + (rank - 1) * P::kBytesSums, 0),
                    bar = peer_address(shared_address(&sm.arrived), 0);
 #pragma unroll
     for (int v = 0; v < P::kVectors; ++v) {
-      const float* f = &sums[v * 4];
-      store_peer(to + (v * 128 + threadIdx.x) * 16, f[0], f[1], f[2], f[3], bar);
+      const Sum* s = &sums[v * 4];
+      store_peer(to + (v * 128 + threadIdx.x) * 16, bits_as<float>(s[0]), bits_as<float>(s[1]), bits_as<float>(s[2]),
+                 bits_as<float>(s[3]), bar);
     }
     return false;
   }
@@ -138,7 +142,8 @@ SL_DEVICE bool reduce_stream(float (&sums)[P::kTokens / 2], StreamShared<P>& sm,
 #pragma unroll
     for (int v = 0; v < P::kVectors; ++v) {
       const float4 f = reinterpret_cast<const float4*>(sm.inbox)[(peer * P::kVectors + v) * 128 + threadIdx.x];
-      sums[v * 4] += f.x, sums[v * 4 + 1] += f.y, sums[v * 4 + 2] += f.z, sums[v * 4 + 3] += f.w;
+      sums[v * 4] += bits_as<Sum>(f.x), sums[v * 4 + 1] += bits_as<Sum>(f.y);
+      sums[v * 4 + 2] += bits_as<Sum>(f.z), sums[v * 4 + 3] += bits_as<Sum>(f.w);
     }
   }
   return true;
@@ -151,7 +156,7 @@ SL_DEVICE void consume_stream(StreamShared<P>& sm, typename P::Out* y, const Str
   Ring<P::kStages> ring;
   for (int tile = run.tile0; tile < run.tile1; ++tile) {
     // Even and odd steps sum apart, so that the next wgmma need not wait for the last one's sum.
-    float even[P::kTokens / 2], odd[P::kTokens / 2];
+    typename P::Sum even[P::kTokens / 2], odd[P::kTokens / 2];
     int previous = 0;
     for (int d = 0; d < run.depth; ++d, ring.next()) {
       barrier_wait(shared_address(&sm.full[ring.slot]), ring.parity);
@@ -161,7 +166,8 @@ SL_DEVICE void consume_stream(StreamShared<P>& sm, typename P::Out* y, const Str
       for (int step = 0; step < 4 * P::kBlocks; ++step) {
         const uint64_t block = slot + step / 4 * (P::kBytesBlock / 16) + step % 4 * kDepthStep;
         const uint64_t x = block + P::kBytesW / 16;
-        Wgmma<typename P::In, P::kTokens>::template shared<0>(step % 2 ? odd : even, block, x, step > 1 || d > 0);
+        Wgmma<typename P::Weight, P::kTokens, typename P::In>::template shared<0>(step % 2 ? odd : even, block, x,
+                                                                                  step > 1 || d > 0);
       }
       wgmma_commit();
       wgmma_wait<1>();
@@ -189,7 +195,7 @@ SL_DEVICE void consume_stream(StreamShared<P>& sm, typename P::Out* y, const Str
 
 // The kernel: any grid (kSplit CTAs a tile, if that is more than 1), kThreads threads,
 // sizeof(StreamShared<StreamPlan<How>>) bytes of shared memory.
-//   map_w [n, k] boxes kRows x 64      map_x [m, k] boxes kBoxTokens x 64
+//   map_w [n, k] boxes kRows x kDepth      map_x [m, k] boxes kBoxTokens x kDepth
 template <class How, class Epilogue>
 SL_DEVICE void gemm_stream(const TensorMap& map_w, const TensorMap& map_x, typename How::Out* y, const GemmSizes& sizes,
                            const Epilogue& epilogue) {
@@ -197,8 +203,8 @@ SL_DEVICE void gemm_stream(const TensorMap& map_w, const TensorMap& map_x, typen
   extern __shared__ __align__(1024) uint8_t dynamic[];
   StreamShared<P>& sm = *reinterpret_cast<StreamShared<P>*>(dynamic);
   const int rank = P::kSplit > 1 ? cluster_rank() : 0;
-  const StreamRun run(sizes.m > 0 ? ceil_div(sizes.n, P::kRows) : 0, ceil_div(sizes.k, 64 * P::kBlocks), P::kSplit,
-                      rank);
+  const StreamRun run(sizes.m > 0 ? ceil_div(sizes.n, P::kRows) : 0, ceil_div(sizes.k, P::kDepth * P::kBlocks),
+                      P::kSplit, rank);
   if (threadIdx.x == 128) {
     prefetch_map(map_w), prefetch_map(map_x);
     for (int s = 0; s < P::kStages; ++s) {

@@ -1,6 +1,7 @@
-// C[m, n] = epilogue(A[m, k] B) for compute-bound shapes; 16-bit operands, f32 sums.
+// C[m, n] = epilogue(A[m, k] B) for compute-bound shapes; 16-bit operands and f32 sums, or 8-bit codes and exact s32
+// sums. A block of k is 128 bytes of a row whatever it holds: 64 elements, 128 codes.
 //
-//   warpgroup 0     producer: one lane keeps a ring of kStages slots {A 128 x 64, B 64 x kCols} filled by TMA
+//   warpgroup 0     producer: one lane keeps a ring of kStages slots {A 128 x block, B block x kCols} filled by TMA
 //   warpgroups 1, 2 consumers: each multiplies its 64 rows by all kCols columns and stores them while the ring refills
 //
 //   kPingPong       consumers take whole tiles of 128 rows in turn, so one's epilogue hides under the other's products:
@@ -11,11 +12,11 @@
 //                   distributed shared memory and each finishes its own.  Fixed order of addition, no workspace.
 //
 // How, printed by gemm_text.cpp:
-//   In, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than A has (TMA fills rows
-//   beyond a tensor slowly); kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have a
-//   third dimension; kParts: of the epilogue; kTmaStore: Out has 16 bits and n is a multiple of 8; kReads: the
-//   epilogue's fourth argument comes by TMA, into the panels where results are staged, of which a consumer has kPanels;
-//   kWeights: no earlier kernel of the stream writes B
+//   In, Weight, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than A has (TMA fills
+//   rows beyond a tensor slowly); kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have
+//   a third dimension; kParts: of the epilogue; kTmaStore: Out has 16 bits and n is a multiple of 8; kCodeLines: Out
+//   has 8 bits and so has n; kReads: the epilogue's fourth argument comes by TMA, into the panels where results are
+//   staged, of which a consumer has kPanels; kWeights: no earlier kernel of the stream writes B
 #pragma once
 #include "kernels/device/mma.cuh"
 #include "kernels/device/tma.cuh"
@@ -27,7 +28,9 @@ template <class How>
 struct TilePlan : How {
   using typename How::In;
   using typename How::Out;
-  static constexpr int kRows = 128, kDepth = 64, kCols = How::kCols, kStages = How::kStages;
+  using Sum = typename SumOf<In>::type;
+  static constexpr int kBytes = sizeof(In), kRows = 128, kDepth = 128 / kBytes;
+  static constexpr int kCols = How::kCols, kStages = How::kStages;
   static constexpr int kMulticast = How::kMulticast, kSplit = How::kSplit;
   static constexpr int kCluster = kMulticast * kSplit, kThreads = 384;
   static constexpr int kHalves = How::kPingPong ? 2 : 1;                  // 64-row pieces of one consumer
@@ -37,9 +40,9 @@ struct TilePlan : How {
 
   // B comes in boxes of kBoxCols columns: a CTA loads kBoxes / kMulticast of them, and multicasts them to its cluster.
   static constexpr int kBoxCols = How::kWidthMajorB ? 64 : kCols / kMulticast;
-  static constexpr int kBoxes = kCols / kBoxCols, kBoxBytes = kBoxCols * kDepth * 2;
-  static constexpr int kBytesA = kRows * kDepth * 2, kBytesB = kCols * kDepth * 2, kBytesStage = kBytesA + kBytesB;
-  static constexpr int kExpected = How::kBoxRows * kDepth * 2 + kBytesB;  // that land in a slot
+  static constexpr int kBoxes = kCols / kBoxCols, kBoxBytes = kBoxCols * 128;
+  static constexpr int kBytesA = kRows * 128, kBytesB = kCols * 128, kBytesStage = kBytesA + kBytesB;
+  static constexpr int kExpected = How::kBoxRows * 128 + kBytesB;  // that land in a slot
 
   static constexpr int kPanel = kResults % 64 == 0 ? 64 : kResults % 32 == 0 ? 32 : 16;     // columns of one TMA store
   static constexpr int kPanelBytes = 64 * kPanel * 2, kPanels = How::kPanels;               // staged per consumer
@@ -48,6 +51,7 @@ struct TilePlan : How {
 
   static_assert(kMulticast == 1 || kSplit == 1, "a cluster serves one purpose");
   static_assert(!How::kPingPong || (kSplit == 1 && kCols <= 128));
+  static_assert(kBytes == 2 || !How::kWidthMajorB, "wgmma reads codes along the depth only");
   static_assert(kResults % 16 == 0 && kBoxes % kMulticast == 0);
 };
 
@@ -65,19 +69,19 @@ struct TileShared {
 
 // Where a tile's rows of A are: those of a matrix.  `at` is asked once a tile, then `load` brings one block of k after
 // the other.  A convolution has others (kernels/conv/window_rows.cuh).
-template <bool kBatched>
+template <bool kBatched, int kDepth>
 struct MatrixRows {
   struct Place {
     int row, batch, depth;
   };
-  SL_DEVICE Place at(int row, int batch, int block) const { return {row, batch, block * 64}; }
+  SL_DEVICE Place at(int row, int batch, int block) const { return {row, batch, block * kDepth}; }
   SL_DEVICE void load(uint32_t to, const TensorMap& map, uint32_t bar, Place& place) const {
     if constexpr (kBatched) {
       tma_load(to, map, bar, place.depth, place.row, place.batch);
     } else {
       tma_load(to, map, bar, place.depth, place.row);
     }
-    place.depth += 64;
+    place.depth += kDepth;
   }
 };
 
@@ -171,7 +175,7 @@ struct TileStore {
 
   // 64 rows from row0 + 64 * half on.
   template <class Epilogue>
-  SL_DEVICE void run(const float (&sums)[P::kSlice / 2], int half, int row0, int col0, int batch,
+  SL_DEVICE void run(const typename P::Sum (&sums)[P::kSlice / 2], int half, int row0, int col0, int batch,
                      const Epilogue& epilogue) {
     if constexpr (P::kTmaStore) {
 #pragma unroll
@@ -191,13 +195,22 @@ struct TileStore {
           }
         }
       }
+    } else if constexpr (P::kCodeLines) {
+      const int row = row0 + half * 64 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
+#pragma unroll
+      for (int line = 0; line < P::kResults / 32; ++line) {
+        auto pair = [&](int i) {
+          return finish_near<P::kParts>(epilogue, sums, i, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+        };
+        store_code_lines(pair, line * 16, out, row, col0 + line * 32, batch, sizes);
+      }
     } else {
       const int row = row0 + half * 64 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
 #pragma unroll
         for (int i = 2 * r; i < P::kResults / 2; i += 4) {
-          const Pair v = finish_pair<P::kParts>(epilogue, sums, i, row + 8 * r, col + i / 4 * 8, batch, sizes);
+          const auto v = finish_pair<P::kParts>(epilogue, sums, i, row + 8 * r, col + i / 4 * 8, batch, sizes);
           store_result(v, out, row + 8 * r, col + i / 4 * 8, batch, sizes.m, sizes.n / P::kParts);
         }
       }
@@ -207,8 +220,8 @@ struct TileStore {
  private:
   // All of a panel is finished before the first of it is stored: a store to shared memory holds back later reads.
   template <class Epilogue>
-  SL_DEVICE void stage(const float (&sums)[P::kSlice / 2], int p, uint32_t panel, int row0, int col0, int batch,
-                       const Epilogue& epilogue) const {
+  SL_DEVICE void stage(const typename P::Sum (&sums)[P::kSlice / 2], int p, uint32_t panel, int row0, int col0,
+                       int batch, const Epilogue& epilogue) const {
     using Two = Pack<typename P::Out, 2>;
     constexpr int kChunks = P::kPanel / 8;
     const int warp = thread / 32, lane = thread % 32;
@@ -255,8 +268,9 @@ struct TileStore {
 
 // Sums the partial tiles of a split's CTAs; `own` becomes this CTA's slice.  The idle ring of each CTA is its inbox.
 template <class P>
-SL_DEVICE void exchange_slices(const float (&acc)[P::kCols / 2], float (&own)[P::kSlice / 2], TileShared<P>& sm,
-                               int rank, int math_thread) {
+SL_DEVICE void exchange_slices(const typename P::Sum (&acc)[P::kCols / 2], typename P::Sum (&own)[P::kSlice / 2],
+                               TileShared<P>& sm, int rank, int math_thread) {
+  using Sum = typename P::Sum;
   constexpr int kFloats = P::kSlice / 2, kVectors = kFloats / 4;
   const uint32_t inbox = shared_address(sm.ring), arrived = shared_address(&sm.arrived);
   cluster_sync();  // every ring is idle
@@ -269,8 +283,9 @@ SL_DEVICE void exchange_slices(const float (&acc)[P::kCols / 2], float (&own)[P:
                    bar = peer_address(arrived, to);
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) {
-      const float* f = &acc[to * kFloats + v * 4];
-      store_peer(box + v * 256 * 16, f[0], f[1], f[2], f[3], bar);
+      const Sum* s = &acc[to * kFloats + v * 4];
+      store_peer(box + v * 256 * 16, bits_as<float>(s[0]), bits_as<float>(s[1]), bits_as<float>(s[2]),
+                 bits_as<float>(s[3]), bar);
     }
   }
 #pragma unroll
@@ -293,7 +308,8 @@ SL_DEVICE void exchange_slices(const float (&acc)[P::kCols / 2], float (&own)[P:
       asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
                    : "=f"(f.x), "=f"(f.y), "=f"(f.z), "=f"(f.w)
                    : "r"(inbox + from * P::kInboxBytes + (v * 256 + math_thread) * 16));
-      own[v * 4] += f.x, own[v * 4 + 1] += f.y, own[v * 4 + 2] += f.z, own[v * 4 + 3] += f.w;
+      own[v * 4] += bits_as<Sum>(f.x), own[v * 4 + 1] += bits_as<Sum>(f.y);
+      own[v * 4 + 2] += bits_as<Sum>(f.z), own[v * 4 + 3] += bits_as<Sum>(f.w);
     }
   }
 }
@@ -301,11 +317,10 @@ SL_DEVICE void exchange_slices(const float (&acc)[P::kCols / 2], float (&own)[P:
 template <class P, class Epilogue>
 SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileOrder& order, int rank, int first,
                              int stride, int block0, int block1, const Epilogue& epilogue) {
-  using Mma = Wgmma<typename P::In, P::kCols>;
+  using Mma = Wgmma<typename P::In, P::kCols, typename P::Weight>;
   constexpr int kStepB = P::kWidthMajorB ? kWidthDepthStep : kDepthStep;
   const int consumer = store.consumer, thread = store.thread;
-  const uint64_t a_matrix =
-      MatrixDescriptor(shared_address(sm.ring) + (P::kPingPong ? 0 : consumer * 64 * P::kDepth * 2));
+  const uint64_t a_matrix = MatrixDescriptor(shared_address(sm.ring) + (P::kPingPong ? 0 : consumer * 64 * 128));
   const uint64_t b_matrix = MatrixDescriptor(shared_address(sm.ring) + P::kBytesA, P::kWidthMajorB ? P::kBoxBytes : 16);
   auto release = [&](int slot) {  // one lane for the warpgroup, to each CTA the slot is written for
     if constexpr (P::kMulticast > 1) {
@@ -328,7 +343,7 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileO
     const int row =
         (tile.row * P::kMulticast + (P::kMulticast > 1 ? rank : 0)) * P::kRows + (P::kPingPong ? 0 : consumer * 64);
     const int col = (tile.col * P::kCols + (P::kSplit > 1 ? rank * P::kSlice : 0)) / P::kParts;
-    float acc[P::kHalves][P::kCols / 2];
+    typename P::Sum acc[P::kHalves][P::kCols / 2];
     int previous = 0;
     // A parity wait cannot tell this lap from the one before last: begin only when the other consumer's slots are full.
     if (P::kPingPong && i > first) {
@@ -339,10 +354,10 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileO
       const uint64_t a = a_matrix + ring.slot * (P::kBytesStage / 16), w = b_matrix + ring.slot * (P::kBytesStage / 16);
       wgmma_begin();
 #pragma unroll
-      for (int step = 0; step < P::kDepth / 16; ++step)
+      for (int step = 0; step < 4; ++step)
 #pragma unroll
         for (int half = 0; half < P::kHalves; ++half) {
-          Mma::template shared<P::kWidthMajorB>(acc[half], a + kDepthStep * step + half * (64 * P::kDepth * 2 / 16),
+          Mma::template shared<P::kWidthMajorB>(acc[half], a + kDepthStep * step + half * (64 * 128 / 16),
                                                 w + kStepB * step, step > 0 || b > block0);
         }
       wgmma_commit();
@@ -365,7 +380,7 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileO
     }
     release(previous);
     if constexpr (P::kSplit > 1) {
-      float own[P::kSlice / 2];
+      typename P::Sum own[P::kSlice / 2];
       exchange_slices<P>(acc[0], own, sm, rank, consumer * 128 + thread);
       store.run(own, 0, row, col, tile.batch, epilogue);
     } else {
@@ -384,10 +399,11 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileO
 }
 
 // The kernel: a grid of kCluster x any, kThreads threads, sizeof(TileShared<TilePlan<How>>) bytes of shared memory.
-//   map_a [batch, m, k] boxes kBoxRows x 64      map_b [batch, n, k] boxes kBoxCols x 64, or [batch, k, n] boxes 64 x
-//   64 map_c [batch, m, n] boxes 64 x kPanel, rows of a box swizzled over its whole width; map_read the same
+//   map_a [batch, m, k] boxes kBoxRows x kDepth      map_b [batch, n, k] boxes kBoxCols x kDepth, or [batch, k, n]
+//   boxes kDepth x 64 map_c [batch, m, n] boxes 64 x kPanel, rows of a box swizzled over its whole width; map_read the
+//   same
 // A split's grid has one cluster per tile of the largest m.
-template <class How, class Epilogue, class Rows = MatrixRows<How::kBatched>>
+template <class How, class Epilogue, class Rows = MatrixRows<How::kBatched, 128 / sizeof(typename How::In)>>
 SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const TensorMap& map_c,
                           const TensorMap& map_read, typename How::Out* out, const GemmSizes& sizes,
                           const Epilogue& epilogue, const Rows& rows = {}) {

@@ -285,6 +285,35 @@ std::vector<CudaQuery> ChannelsLast() {
   return queries;
 }
 
+// Products of codes in each form, by wgmma and by mma.sync, with sums as they are and made codes again.
+std::vector<CudaQuery> CodeProducts() {
+  std::vector<CudaQuery> queries;
+  const auto add = [&](std::string name, std::vector<CudaOperand> ins, std::vector<int64_t> result, DType type,
+                       std::vector<Attr> attrs = {}) {
+    queries.push_back(Query(std::move(name), std::move(ins), {Operand(type, std::move(result))}, std::move(attrs)));
+    if (type != DType::kI32) {
+      queries.back().epilogue_ins = 2;
+      queries.back().epilogue =
+          "struct Epilogue {\n  __device__ Epilogue(const sl::Step*) {}\n"
+          "  __device__ int32_t operator()(int32_t v, int64_t, int64_t) const { return v >> 8; }\n};\n";
+    }
+  };
+  constexpr DType kU8 = DType::kU8, kI8 = DType::kI8, kI32 = DType::kI32;
+  add("linear", {Operand(kU8, {8, 4096}), Weight(kI8, {4096, 4096})}, {8, 4096}, kI8);
+  add("linear", {Operand(kI8, {48, 1024}), Weight(kI8, {96, 1024})}, {48, 96}, kI32);
+  add("linear", {Operand(kU8, {4096, 4096}), Weight(kU8, {4096, 4096})}, {4096, 4096}, kU8);
+  add("linear", {Operand(kI8, {300, 1040}), Weight(kU8, {1000, 1040})}, {300, 1000}, kI32);
+  add("linear", {Operand(kU8, {-9, 33}), Weight(kI8, {17, 33})}, {-9, 17}, kI8);
+  const auto conv = [&](int64_t image, int64_t channels, int64_t outside, DType type) {
+    add("conv", {Operand(kU8, {1, image, image, channels}), Weight(kI8, {64, 3, 3, channels})}, {1, image, image, 64},
+        type, {Ints("pads", {1, 1, 1, 1}), Int("channels_last", 1), Int("outside", outside)});
+  };
+  conv(56, 256, 0, kU8);
+  conv(14, 64, 7, kI32);
+  conv(30, 3, 114, kU8);
+  return queries;
+}
+
 // Sizes that lead to each form the tensor cores have: streams, splits, multicasts, ping-pong; batches and both orders
 // of the weight; epilogues; prefill by each tile, with each kind of bias and of rows without keys, decode with lengths
 // and with two groups of rows.
@@ -366,7 +395,7 @@ TEST(CudaKernels, EveryFamilyCompilesWithoutSpills) {
   setenv("SLUICE_KERNEL_CACHE", "", 1);
   std::vector<CudaQuery> queries = Movement();
   for (const std::vector<CudaQuery>& more : {Rows(), Indexed(), Resampling(), Recurrent(), Experts(), Codes(),
-                                             Contractions(), ChannelsLast(), TensorCores()}) {
+                                             Contractions(), ChannelsLast(), TensorCores(), CodeProducts()}) {
     queries.insert(queries.end(), more.begin(), more.end());
   }
   std::vector<CudaSource> sources;
@@ -409,8 +438,8 @@ TEST(CudaKernels, RefusalsSayWhatIsMissing) {
     return std::string(kernels::ChooseCuda(query, Hopper()).status().message());
   };
   EXPECT_EQ(message(Query("linear", {Operand(DType::kI8, {-9, 16}), Operand(DType::kI8, {8, 16})},
-                          {Operand(DType::kI32, {-9, 8})})),
-            "no CUDA kernel 'linear' for i8 operands");
+                          {Operand(DType::kI8, {-9, 8})})),
+            "no CUDA kernel 'linear' for i8 of products of codes");
   EXPECT_EQ(message(Query("no_such_op", {}, {})), "no CUDA kernel 'no_such_op'");
   CudaQuery fused = Query("softmax", {Operand(kF32, {-9})}, {Operand(kF32, {-9})});
   fused.epilogue = "struct Epilogue {};";

@@ -20,6 +20,18 @@ CudaQuery Conv(DType dtype, int64_t batch, int64_t image, int64_t channels, int6
   return query;
 }
 
+// u8 by s8, summed in i32.
+CudaQuery Codes(int64_t image, int64_t channels, int64_t outside, bool last = true) {
+  CudaQuery query = Conv(DType::kU8, 1, image, channels, 64);
+  query.attrs = Attrs({{"channels_last", int64_t{last}},
+                       {"groups", int64_t{1}},
+                       {"outside", outside},
+                       {"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  query.ins[1].dtype = DType::kI8;
+  query.outs[0].dtype = DType::kI32;
+  return query;
+}
+
 ConvWhat What(int64_t pixels, int64_t channels, int64_t features) {
   return {.pixels = pixels, .source = pixels, .features = features, .channels = channels, .taps = 9};
 }
@@ -164,12 +176,27 @@ TEST(ConvPlans, UnknownBatchesGetAPlanForEachRangeThatRunsMeet) {
   EXPECT_TRUE(ChooseCuda(query, Hopper())->smaller.empty());
 }
 
+// 128 codes are a block of k: TMA walks windows of as many channels, where it may fill the padding with zeros.
+TEST(ConvEmit, CodesAreWindowsWhereTheirPaddingIsZero) {
+  const std::vector<CudaKernel> kernels = OfWindows(Codes(14, 256, 0));
+  ASSERT_FALSE(kernels.empty());
+  EXPECT_EQ(WindowMap(kernels.front())->box.back(), 128);
+  EXPECT_NE(kernels.front().text.find("wgmma.mma_async.sync.aligned"), std::string::npos);
+  EXPECT_NE(kernels.front().text.find(".s32.u8.s8"), std::string::npos);
+  EXPECT_TRUE(OfWindows(Codes(14, 256, 7)).empty());
+  EXPECT_TRUE(OfWindows(Codes(14, 64, 0)).empty());
+  const absl::StatusOr<CudaChoice> padded = ChooseCuda(Codes(14, 256, 7), Hopper());
+  ASSERT_TRUE(padded.ok()) << padded.status();
+  EXPECT_NE(padded->kernel.text.find("kOutside = 7"), std::string::npos);
+}
+
 TEST(ConvPlans, RefusalsSayWhatIsMissing) {
   const auto message = [](const CudaQuery& query) {
     return std::string(ChooseCuda(query, Hopper()).status().message());
   };
   EXPECT_EQ(message(Conv(DType::kF64, 1, 8, 8, 8)), "no CUDA kernel 'conv' for channels last of f64 or of two types");
-  EXPECT_EQ(message(Conv(DType::kI8, 1, 8, 8, 8)), "no CUDA kernel 'conv' for i8 operands");
+  EXPECT_EQ(message(Conv(DType::kI8, 1, 8, 8, 8)), "no CUDA kernel 'conv' for i8 of products of codes");
+  EXPECT_EQ(message(Codes(8, 8, 0, false)), "no CUDA kernel 'conv' for ui8 operands");
   CudaQuery dynamic = Conv(DType::kF16, 1, 8, 8, 8);
   dynamic.ins[1].dims[1] = {.text = "n"};
   EXPECT_EQ(message(dynamic), "no CUDA kernel 'conv' for a kernel of dynamic size");

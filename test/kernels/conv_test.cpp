@@ -14,7 +14,8 @@ struct Case {
   std::vector<int64_t> strides = {}, pads = {}, dilations = {}, output_padding = {};
   int64_t groups = 1;
   bool bias = false;
-  DType type = DType::kF32;
+  DType type = DType::kF32, weight = DType::kUndefined;  // of codes: the weight's
+  int64_t outside = 0;
 };
 
 int64_t Value(const std::vector<int64_t>& v, size_t i, int64_t missing) { return i < v.size() ? v[i] : missing; }
@@ -40,11 +41,8 @@ std::vector<int64_t> Sizes(int64_t a, int64_t b, const std::vector<int64_t>& res
   return sizes;
 }
 std::vector<Attr> Attributes(const Case& c) {
-  return {{"strides", c.strides},
-          {"pads", c.pads},
-          {"dilations", c.dilations},
-          {"groups", c.groups},
-          {"output_padding", c.output_padding}};
+  return {{"strides", c.strides}, {"pads", c.pads},       {"dilations", c.dilations},
+          {"groups", c.groups},   {"outside", c.outside}, {"output_padding", c.output_padding}};
 }
 double Tolerance(DType type) {
   return type == DType::kF64 ? 1e-12 : type == DType::kF32 ? 1e-4 : type == DType::kF16 ? 3e-2 : 2e-1;
@@ -77,21 +75,28 @@ HostTensor Tiled(const HostTensor& w, int64_t groups) {
   return t;
 }
 
+// Floats around 0, any codes, i32 of a sum's size.
+HostTensor Numbers(DType type, std::vector<int64_t> sizes, uint32_t seed) {
+  const double most = IsFloat(type) ? 1 : type == DType::kI32 ? 1e5 : type == DType::kU8 ? 255.99 : 127.99;
+  return HostTensor::Random(type, std::move(sizes), seed, type == DType::kU8 ? 0 : -most, most);
+}
+
 class ConvTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ConvTest, EqualsSumInF64) {
   const Case c = GetParam();
   const std::vector<int64_t> out = ConvOut(c);
   const int64_t cg = c.c / c.groups, og = c.o / c.groups, taps = Product(c.kernel), pixels = Product(out);
-  const HostTensor x = HostTensor::Random(c.type, Sizes(c.b, c.c, c.in), 1);
-  const HostTensor w = HostTensor::Random(c.type, Sizes(c.o, cg, c.kernel), 2);
-  const HostTensor bias = c.bias ? HostTensor::Random(c.type, {c.o}, 3) : HostTensor();
+  const bool codes = c.weight != DType::kUndefined;
+  const HostTensor x = Numbers(c.type, Sizes(c.b, c.c, c.in), 1);
+  const HostTensor w = Numbers(codes ? c.weight : c.type, Sizes(c.o, cg, c.kernel), 2);
+  const HostTensor bias = c.bias ? Numbers(codes ? DType::kI32 : c.type, {c.o}, 3) : HostTensor();
   for (int threads : {1, 3}) {
     for (bool tiled : {false, true}) {
-      if (tiled && (c.type == DType::kF64 || og % 16 != 0)) {
+      if (tiled && (c.type == DType::kF64 || codes || og % 16 != 0)) {
         continue;
       }
-      const HostTensor y(c.type, Sizes(c.b, c.o, out));
+      const HostTensor y(codes ? DType::kI32 : c.type, Sizes(c.b, c.o, out));
       const HostTensor weights = tiled ? Tiled(w, c.groups) : w;
       ASSERT_TRUE(Launch(*FindCpuKernel("conv"), Attributes(c), {x, weights, bias}, {y}, threads).ok());
       for (int64_t i = 0; i < c.b * c.o * pixels; ++i) {
@@ -107,9 +112,9 @@ TEST_P(ConvTest, EqualsSumInF64) {
             inside = inside && p >= 0 && p < c.in[d];
             from = from * c.in[d] + p;
           }
-          sum += inside ? x.Get(from) * w.Get(f * cg * taps + k) : 0;
+          sum += (inside ? x.Get(from) : static_cast<double>(c.outside)) * w.Get(f * cg * taps + k);
         }
-        ASSERT_NEAR(y.Get(i), sum, Tolerance(c.type)) << i << " tiled " << tiled;
+        ASSERT_NEAR(y.Get(i), sum, codes ? 0 : Tolerance(c.type)) << i << " tiled " << tiled;
       }
     }
   }
@@ -186,6 +191,22 @@ INSTANTIATE_TEST_SUITE_P(
              .groups = 2,
              .bias = true,
              .type = DType::kF64},
+        Case{.name = "codes",
+             .b = 2,
+             .c = 6,
+             .o = 4,
+             .pads = {2, 1, 1, 1},
+             .groups = 2,
+             .bias = true,
+             .type = DType::kU8,
+             .weight = DType::kI8,
+             .outside = 255},
+        Case{.name = "signed_codes",
+             .strides = {2, 1},
+             .pads = {1, 1, 1, 1},
+             .type = DType::kI8,
+             .weight = DType::kU8,
+             .outside = -128},
         Case{.name = "no_batch", .b = 0}, Case{.name = "no_channels", .c = 0, .bias = true},
         Case{.name = "no_pixels", .in = {2, 9}}, Case{.name = "no_width", .in = {0, 3}, .kernel = {1, 1}}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -151,6 +151,37 @@ TEST(GemmChoice, FormsFollowFromTypesSizesAndStrides) {
   EXPECT_EQ(Forms(what), (std::set{kAny}));
 }
 
+GemmWhat Codes(int64_t m, int64_t n, int64_t k) {
+  GemmWhat what = Linear(m, n, k);
+  what.in = DType::kU8, what.weight = DType::kI8, what.out = DType::kI32;
+  return what;
+}
+
+// wgmma reads codes along the depth only, in widths of 8, 16, 24, 32 and multiples of 16; rows of 16 codes have a
+// tensor map.
+TEST(GemmChoice, CodesHaveTheFormsOf16BitsAlongTheDepth) {
+  EXPECT_EQ(Forms(Codes(8, 4096, 4096)), (std::set{kTiles, kStream, kAny}));
+  EXPECT_EQ(Forms(Codes(300, 4096, 4096)), (std::set{kTiles, kAny}));
+  EXPECT_EQ(Forms(Codes(8, 4096, 4104)), (std::set{kAny}));
+  GemmWhat what = Codes(300, 4096, 4096);
+  what.weight_by_width = true;
+  EXPECT_EQ(Forms(what), (std::set{kAny}));
+  for (int64_t m = 1; m <= 64; ++m) {
+    for (const GemmHow& how : GemmCandidates(Codes(m, 4096, 4096), Hopper())) {
+      EXPECT_TRUE(how.form != kStream || how.cols == 8 || how.cols == 24 || how.cols % 16 == 0) << how.Name();
+    }
+  }
+}
+
+// Twice the products a clk and half the bytes.
+TEST(GemmChoice, CodesTakeHalfTheTimeOf16Bits) {
+  for (const int64_t m : {1, 16, 4096}) {
+    const double ratio = Best(Linear(m, 4096, 4096)).us / Best(Codes(m, 4096, 4096)).us;
+    EXPECT_GT(ratio, 1.3) << m;
+    EXPECT_LT(ratio, 2.1) << m;
+  }
+}
+
 TEST(GemmChoice, WidthMajorWeightsComeInWholeBoxesOf64) {
   GemmWhat what = Linear(512, 4096, 4096);
   what.weight_by_width = true;
