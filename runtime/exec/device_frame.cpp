@@ -65,6 +65,8 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
       foreign_(function.buffers.size(), 0),
       kept_(function.buffers.size(), 0),
       addresses_(function.buffers.size(), 0),
+      first_write_(function.buffers.size(), std::numeric_limits<int64_t>::max()),
+      last_read_(function.buffers.size(), -1),
       pinned_(device_.model.device()),
       last_(device_.model.device()),
       block_(device_.model.device()),
@@ -93,6 +95,16 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
     return std::pair(role == "tokens" ? 2 : role == "mask" ? 1 : 0, b);
   };
   std::sort(inputs_.begin(), inputs_.end(), [&](uint32_t a, uint32_t b) { return place(a) < place(b); });
+  for (uint32_t i = 0; i < function.instrs.size(); ++i) {
+    const InstrDesc& instr = function.instrs[i];
+    for (uint32_t v = instr.ins; v < instr.end; ++v) {
+      if (const int32_t b = function.views[v].buffer; b >= 0 && v < instr.outs) {
+        last_read_[b] = i;
+      } else if (b >= 0) {
+        first_write_[b] = std::min<int64_t>(first_write_[b], i);
+      }
+    }
+  }
   NumberViews();
   FindMapStrides();
 }
@@ -201,6 +213,17 @@ absl::StatusOr<CUdeviceptr> DeviceFrame::Address(uint32_t b) {
   return addresses_[b];
 }
 
+// The caller feeds an output of the run before, which this run reads before it writes it: it can stay where it is.
+bool DeviceFrame::InPlace(uint32_t b) const {
+  for (const auto& [output, block] : ports_) {
+    if (foreign_[b] != 0 && function_.buffers[output].kind == BufferKind::kOutput &&
+        reinterpret_cast<CUdeviceptr>(roots_[b].data) == block.address()) {
+      return last_read_[b] < first_write_[output];
+    }
+  }
+  return false;
+}
+
 absl::Status DeviceFrame::ToDevice(uint32_t b) {
   ASSIGN_OR_RETURN(const CUdeviceptr address, Address(b));
   Held& where = held(b);
@@ -215,7 +238,12 @@ absl::Status DeviceFrame::ToDevice(uint32_t b) {
     if (staged) {
       staged_.Forget(part);
     }
-    return device_.stream.CopyWithin(address, reinterpret_cast<CUdeviceptr>(roots_[b].data), BytesOf(b));
+    const CUdeviceptr from = reinterpret_cast<CUdeviceptr>(roots_[b].data);
+    if (InPlace(b)) {
+      addresses_[b] = from;  // until the next run places its inputs
+      return absl::OkStatus();
+    }
+    return device_.stream.CopyWithin(address, from, BytesOf(b));
   }
   if (staged) {
     return Stage(part, roots_[b].data, BytesOf(b), kept_[b]);
@@ -360,6 +388,11 @@ absl::Status DeviceFrame::RunSegment(size_t index) {
     }
     for (const auto& [view, dim] : map_strides_[index]) {
       key.push_back(static_cast<uint64_t>(tensors_[view].strides[dim]));
+    }
+    for (uint32_t b : segment.needs) {
+      if (foreign_[b] != 0) {
+        key.push_back(addresses_[b]);
+      }
     }
     std::list<Graph>& graphs = graphs_[index];
     auto graph = std::find_if(graphs.begin(), graphs.end(), [&](const Graph& g) { return g.key == key; });

@@ -118,6 +118,7 @@ class DeviceFrame {
   absl::Status ToDevice(uint32_t buffer);
   absl::StatusOr<cuda::CUdeviceptr> Address(uint32_t buffer);
   int64_t BytesOf(uint32_t buffer) const;
+  bool InPlace(uint32_t input) const;
   absl::Status Reserve(cuda::DeviceBlock& block, int64_t bytes);
   int64_t RoomOf(const PortDesc& port, const MemoryPlan& plan) const;
   // Makes room for the plan's inputs.
@@ -149,11 +150,12 @@ class DeviceFrame {
   const FunctionDesc& function_;
   const std::vector<Memory>& roots_;
   const std::vector<kernels::Tensor>& tensors_;
-  std::vector<Held> held_;                       // one a buffer; a state's is the engine's
-  std::vector<uint8_t> foreign_;                 // one a buffer: the caller's, on the device
-  std::vector<int64_t> kept_;                    // one a buffer: InputFacts::kept
-  std::vector<cuda::CUdeviceptr> addresses_;     // one a buffer
-  std::map<uint32_t, cuda::DeviceBlock> ports_;  // of outputs and of large inputs
+  std::vector<Held> held_;                        // one a buffer; a state's is the engine's
+  std::vector<uint8_t> foreign_;                  // one a buffer: the caller's, on the device
+  std::vector<int64_t> kept_;                     // one a buffer: InputFacts::kept
+  std::vector<cuda::CUdeviceptr> addresses_;      // one a buffer
+  std::map<uint32_t, cuda::DeviceBlock> ports_;   // of outputs and of large inputs
+  std::vector<int64_t> first_write_, last_read_;  // one a buffer: instructions
   std::vector<StageMemory> stages_;
   std::vector<Derived> derived_;
   std::map<std::vector<uint32_t>, int64_t> dense_strides_;  // sizes whose product it is → number
