@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -65,39 +66,53 @@ absl::StatusOr<int> Device::Attribute(int attribute) const {
 }
 
 absl::Status Device::CopyAll(std::span<const Upload> uploads, ThreadPool& pool) const {
-  constexpr int64_t kPiece = 8 << 20;
+  // So large that the link does not wait for the driver between two, so small that all threads' pieces stay in the last
+  // cache on their way: through memory each byte would go three times.
+  constexpr size_t kLeast = 64 << 10, kMost = 2 << 20;
+  size_t total = 0;
+  for (const Upload& upload : uploads) {
+    total += upload.from.size();
+  }
+  if (total == 0) {
+    return absl::OkStatus();
+  }
+  const size_t threads = static_cast<size_t>(std::max(1, pool.threads()));
+  const size_t piece = std::clamp(total / threads, kLeast, kMost);
   std::vector<Upload> pieces;
   for (const Upload& upload : uploads) {
-    for (size_t at = 0; at < upload.from.size(); at += kPiece) {
-      pieces.push_back({upload.to + at, upload.from.subspan(at, std::min<size_t>(kPiece, upload.from.size() - at))});
+    for (size_t at = 0; at < upload.from.size(); at += piece) {
+      pieces.push_back({upload.to + at, upload.from.subspan(at, std::min(piece, upload.from.size() - at))});
     }
   }
+  // Each thread has two pinned pieces: one fills while the other travels.  Memory is pinned once, which takes time.
+  PinnedBlock pinned(*this);
+  RETURN_IF_ERROR(pinned.Reserve(static_cast<int64_t>(2 * threads * piece)));
+  std::deque<Event> left;  // one a pinned piece: what was in it has
+  while (left.size() < 2 * threads) {
+    left.emplace_back(*this);
+  }
+  ASSIGN_OR_RETURN(const Stream even, Stream::Create(*this));
+  ASSIGN_OR_RETURN(const Stream odd, Stream::Create(*this));
+  const auto copy = [&](size_t i, size_t slot, const Stream& stream) -> absl::Status {
+    RETURN_IF_ERROR(MakeCurrent());
+    RETURN_IF_ERROR(left[slot].Wait());
+    uint8_t* const from = pinned.data() + slot * piece;
+    std::memcpy(from, pieces[i].from.data(), pieces[i].from.size());
+    RETURN_IF_ERROR(stream.CopyIn(pieces[i].to, from, static_cast<int64_t>(pieces[i].from.size())));
+    return left[slot].Record(stream);
+  };
   std::mutex mutex;
   absl::Status first;
-  // Each call of the body has two pinned pieces with a stream each: one fills while the other travels.
-  const auto body = [&](int64_t begin, int64_t end) -> absl::Status {
-    RETURN_IF_ERROR(MakeCurrent());
-    PinnedBlock pinned[2] = {PinnedBlock(*this), PinnedBlock(*this)};
-    ASSIGN_OR_RETURN(const Stream even, Stream::Create(*this));
-    ASSIGN_OR_RETURN(const Stream odd, Stream::Create(*this));
-    for (int64_t i = begin; i < end; ++i) {
-      PinnedBlock& piece = pinned[i % 2];
-      const Stream& stream = i % 2 == 0 ? even : odd;
-      RETURN_IF_ERROR(stream.Synchronize());
-      RETURN_IF_ERROR(piece.Reserve(kPiece));
-      std::memcpy(piece.data(), pieces[i].from.data(), pieces[i].from.size());
-      RETURN_IF_ERROR(stream.CopyIn(pieces[i].to, piece.data(), static_cast<int64_t>(pieces[i].from.size())));
+  pool.ParallelForWithThread(static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end, int thread) {
+    absl::Status status;
+    for (size_t i = static_cast<size_t>(begin); status.ok() && i < static_cast<size_t>(end); ++i) {
+      status = copy(i, 2 * static_cast<size_t>(thread) + i % 2, i % 2 == 0 ? even : odd);
     }
-    RETURN_IF_ERROR(even.Synchronize());
-    return odd.Synchronize();
-  };
-  const int64_t count = static_cast<int64_t>(pieces.size());
-  const int64_t grain = std::max<int64_t>(1, (count + pool.threads() - 1) / std::max(1, pool.threads()));
-  pool.ParallelFor(count, grain, [&](int64_t begin, int64_t end) {
-    const absl::Status status = body(begin, end);
     const std::lock_guard<std::mutex> lock(mutex);
     first.Update(status);
   });
+  first.Update(even.Synchronize());
+  first.Update(odd.Synchronize());
   return first;
 }
 

@@ -1,5 +1,10 @@
 // Decoders on a GPU that a fake driver plays (fake_driver.h): what is copied when, and that nobody overtakes anybody.
+#include <algorithm>
+#include <deque>
+
 #include "runtime/api/generate.h"
+#include "runtime/base/thread_pool.h"
+#include "runtime/cuda/device.h"
 #include "test/runtime/fake_driver.h"
 #include "test/runtime/run_helper.h"
 
@@ -211,6 +216,27 @@ TEST(DeviceRun, TextEndsWhereItShould) {
       EXPECT_EQ(generate(options, without), expected);
       EXPECT_EQ(without, with);
     }
+  }
+}
+
+// More than threads and pinned pieces hold at once; the link has none of it before somebody waits.
+TEST(DeviceRun, WeightsComeWhole) {
+  const auto device = cuda::Device::Open({}).value();
+  ThreadPool pool(3);
+  std::vector<std::vector<uint8_t>> weights = {{}, {1, 2, 3}, std::vector<uint8_t>((20 << 20) + 123)};
+  for (size_t i = 0; i < weights.back().size(); ++i) {
+    weights.back()[i] = static_cast<uint8_t>(i * 2654435761u >> 24);
+  }
+  std::deque<cuda::DeviceBlock> there;
+  std::vector<cuda::Device::Upload> uploads;
+  for (const std::vector<uint8_t>& weight : weights) {
+    there.emplace_back(*device);
+    ASSERT_TRUE(there.back().Reserve(static_cast<int64_t>(weight.size()) + 1).ok());
+    uploads.push_back({there.back().address(), weight});
+  }
+  ASSERT_TRUE(device->CopyAll(uploads, pool).ok());
+  for (size_t w = 0; w < weights.size(); ++w) {
+    EXPECT_EQ(std::memcmp(reinterpret_cast<const void*>(there[w].address()), weights[w].data(), weights[w].size()), 0);
   }
 }
 

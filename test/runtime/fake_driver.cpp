@@ -1,9 +1,11 @@
 #include "test/runtime/fake_driver.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <map>
+#include <mutex>
 
 #include "runtime/cuda/driver.h"
 
@@ -26,6 +28,7 @@ std::map<std::string, Kernel>& Kernels() {
   static std::map<std::string, Kernel> kernels;
   return kernels;
 }
+// Changed by one thread at a time.
 std::map<const uint8_t*, size_t>& Pinned() {
   static std::map<const uint8_t*, size_t> pinned;
   return pinned;
@@ -33,13 +36,16 @@ std::map<const uint8_t*, size_t>& Pinned() {
 
 // All streams are one queue; an event is how much of it had been given when it was recorded.
 std::deque<std::function<void()>> queue;
-int64_t given = 0, run = 0;
+std::atomic<int64_t> given = 0, run = 0;
+std::mutex mutex;  // of the queue
 
 void Give(std::function<void()> work) {
+  const std::lock_guard<std::mutex> lock(mutex);
   queue.push_back(std::move(work));
   ++given;
 }
 void RunUntil(int64_t end) {
+  const std::lock_guard<std::mutex> lock(mutex);
   for (; run < end; ++run) {
     queue.front()();
     queue.pop_front();
@@ -130,7 +136,10 @@ FAKE(cuMemFreeHost, (void* data)) {
 
 // Copies.  What is not pinned is staged at once on the way in, and waited for on the way out.
 FAKE(cuMemcpyHtoDAsync_v2, (CUdeviceptr to, const void* from, size_t bytes, CUstream)) {
-  Counts().copies_in += 1;
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    Counts().copies_in += 1;
+  }
   if (IsPinned(from)) {
     Give([=] { std::memcpy(As<void>(to), from, bytes); });
   } else {
