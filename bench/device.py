@@ -81,6 +81,9 @@ def tensor_map(param, tensor, bound):
     sizes.reverse(), pitches.reverse()
     box = list(reversed(param["box"]))
     n = len(sizes)
+    if param["reach"] and n > 1:  # as the runtime does
+        room = tensor.untyped_storage().nbytes() - tensor.storage_offset() * tensor.element_size() - sum((s - 1) * p for s, p in zip(sizes[2:], pitches[2:]))
+        sizes[1] = max(sizes[1], min(-(-sizes[1] // param["reach"]) * param["reach"], room // pitches[1]))
     out = (ctypes.c_byte * 192)()
     address = (ctypes.addressof(out) + 63) & ~63
     if param["windows"]:

@@ -149,7 +149,7 @@ void WriteParam(const CudaParam& param, JsonWriter& json) {
     for (const auto& [begin, end, step] : param.windows) {
       json.BeginArray().Value(begin).Value(end).Value(step).EndArray();
     }
-    json.EndArray();
+    json.EndArray().Field("reach", param.reach);
   }
   json.EndObject();
 }

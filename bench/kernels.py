@@ -49,7 +49,9 @@ class Problem:
                 data = self.guarded[-1][1024 + begin:1024 + begin + count]
                 self.edges += [self.guarded[-1][:1024 + begin], self.guarded[-1][-1024:]]
             else:
-                data = rand(o, begin + count)[begin:]
+                data = rand(o, begin + count + 256 * (bound or [1])[-1])[begin:]
+                if data.is_floating_point():  # what lies behind an operand, where maps may reach on, changes nothing
+                    data[math.prod(shape):] = math.nan
             self.operands.append(data[:math.prod(shape)].view(shape))
             self.bounds.append(bound)
 

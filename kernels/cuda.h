@@ -106,6 +106,10 @@ struct CudaParam {
   // where the last one begins beyond its end (negative: before), and the step from one to the next.  `box` is then
   // {windows, elements of the last dimension}.
   std::vector<std::array<int, 3>> windows = {};
+  // kTensorMap: rows are read in runs of so many, and what is read in rows beyond the operand's changes no result.  The
+  // map may then reach on into the memory behind it, to the end of a run: TMA takes 16 to 30 clk to fill a row beyond
+  // a map, and 3 to read one.  0: it ends with the operand.
+  int reach = 0;
 };
 
 // Bytes that a launch has for its parameters, and that these take: step block, operands, addresses and numbers.

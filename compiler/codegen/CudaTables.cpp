@@ -28,6 +28,7 @@ static std::unique_ptr<fb::CudaKernelT> cudaTable(const fuse::kernels::CudaKerne
     for (const std::array<int, 3>& window : param.windows) {
       made->windows.insert(made->windows.end(), window.begin(), window.end());
     }
+    made->reach = static_cast<uint32_t>(param.reach);
     to->params.push_back(std::move(made));
   }
   to->limit = kernel.limit;

@@ -180,6 +180,7 @@ std::optional<GemmRoles> Roles(const ConvQuery& conv) {
   roles.taps = what.taps;
   roles.weight_columns = conv.w().rank() - 1;
   roles.bias = conv.bias() ? 2 : -1;
+  roles.what.fills = !conv.Pointwise();
   return conv.Pointwise() || AddWindows(conv, roles) ? std::optional(roles) : std::nullopt;
 }
 

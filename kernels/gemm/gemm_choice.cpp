@@ -16,19 +16,13 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // costs 1.9 % against the best plan of each shape.
 constexpr double kGhz = 1.98;             // the boost clock; under load part of the efficiency below is a lower one
 constexpr double kSmBytesPerClk = 52;     // that one SM takes in, however they are sent to it
-constexpr double kFillCost = 6.6;         // of a row of x beyond the tensor against one within: Llama's head, in place
+constexpr double kFillCost = 6.6;         // of a row that TMA fills against one it reads
 constexpr double kL2BytesPerClk = 12800;  // that L2 gives; a multicast counts once
 constexpr double kUsPerClk = 1e-3 / kGhz;
 constexpr double kPanelUs = 0.4;  // until what the epilogue reads is there, where no room was left to ask for it early
 
-// Rows of a box of x that holds `rows`: TMA is slow at filling rows beyond a tensor, but each number is another image.
-int64_t BoxRows(int64_t rows) {
-  int64_t box = 1;
-  while (box < rows && box < 8) {
-    box *= 2;
-  }
-  return rows <= 8 ? box : RoundUp(rows, 8);
-}
+// Rows that a kernel which takes `rows` of x at most reads of it.
+int64_t BoxRows(int64_t rows) { return RoundUp(std::max<int64_t>(1, rows), 8); }
 
 double MemoryUs(const GemmWhat& what, const Gpu& gpu) {
   const double weight = static_cast<double>(what.n) * what.k * BitWidth(what.weight) / 8;
@@ -84,9 +78,9 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
 
   // A block of k costs, in clk, the largest of: multiplying it, taking it in, and drawing it from L2.
   const double efficiency = (how.ping_pong ? 1.0 : 0.88) * (1 - 12.0 / how.cols) / (1 - 12.0 / 256);
-  const int64_t rows_in = std::min(what.m, kTileRows), beyond = std::max<int64_t>(0, how.box - rows_in);
-  const double rows_bytes = rows_in * 128.0, cols_bytes = how.cols * 128.0, filled = beyond * 128.0 * kFillCost;
-  const double block = std::max({4.0 * how.cols / efficiency, (rows_bytes + filled + cols_bytes) / kSmBytesPerClk,
+  const double filled = what.fills ? std::max<int64_t>(0, how.box - what.m) * (kFillCost - 1) : 0;
+  const double rows_bytes = how.box * 128.0, cols_bytes = how.cols * 128.0;
+  const double block = std::max({4.0 * how.cols / efficiency, (rows_bytes + filled * 128 + cols_bytes) / kSmBytesPerClk,
                                  (rows_bytes + cols_bytes / how.multicast) * busy / kL2BytesPerClk});
   const int64_t depth = CeilDiv(CeilDiv(what.k, BlockDepth(what)), how.split);
   double us = (static_cast<double>(waves) * depth * block + 2.0 * how.cols) * kUsPerClk + 1.0;
@@ -101,8 +95,8 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
     us += (waves - 1) * 0.007 * how.cols;  // stores that nothing hides
     us += waves * (finish + (what.finish_reads ? kPanelUs * (how.TilePanels() - how.panels) : 0));
   }
-  if (how.multicast > 1) {
-    us *= tile_rows % 2 ? 1 + 0.5 / tile_rows : 1;  // a tile wholly outside fills slowly
+  if (how.multicast > 1 && what.fills && tile_rows % 2) {
+    us *= 1 + 0.5 / tile_rows;  // a tile wholly outside fills slowly
   }
   if (how.split > 1) {  // the exchange: 17 bytes / ns
     us += 0.1 + waves * how.rows * how.cols * 4e-3 * (how.split - 1) / how.split / 17 + (waves - 1) * 2;
@@ -171,8 +165,7 @@ void PredictStream(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
   const int64_t depth = CeilDiv(what.k, how.split);
   how.ctas = CeilDiv(tiles, each) * how.split;
   how.tail = each > 1 ? 0 : depth <= 8192 ? 3 : 8;
-  const double filled = std::max<int64_t>(0, how.box - what.m) * kFillCost;
-  const double bytes = each * (how.rows + std::min(what.m, how.cols) + filled) * BitWidth(what.in) / 8.0 * depth;
+  const double bytes = each * (how.rows + how.cols) * BitWidth(what.in) / 8.0 * depth;
   const double fill = bytes / std::min(57.0, 6400.0 / how.ctas) * kStreamUsPerClk;
   const double mma = each * (depth * 4.0 / BlockDepth(what)) * 37 * std::max(1.0, how.cols / 32.0) * kStreamUsPerClk;
   // What is not hidden: the ramp and the tail, and the exchange of a split.
@@ -197,12 +190,8 @@ void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) 
       continue;
     }
     for (const int64_t split : kStreamSplits) {
-      GemmHow how{.form = GemmForm::kStream,
-                  .rows = rows,
-                  .cols = StreamColumns(what),
-                  .split = split,
-                  .box = BoxRows(what.m_max),
-                  .parts = what.parts};
+      GemmHow how{
+          .form = GemmForm::kStream, .rows = rows, .cols = StreamColumns(what), .split = split, .parts = what.parts};
       FitStreamRing(how);
       // The cluster of a split has one tile, and each of its CTAs some slots.
       const bool fits = CeilDiv(what.n, rows) <= Clusters(how, gpu) &&

@@ -22,6 +22,7 @@ struct GemmWhat {
   bool weight_by_width = false;  // the weight is [batch, k, n], not [batch, n, k]
   bool batched = false;          // there is a batch dimension that is not constantly 1
   bool read_only_weight = false;
+  bool fills = false;         // the tensor map of in ends with its rows
   int64_t taps = 1;           // that neighbouring rows of in share all but one of: read from memory once
   bool tf32 = false;          // products of f32 keep 10 bits
   int64_t parts = 1;          // of the epilogue: the result has n / parts columns
@@ -47,7 +48,7 @@ struct GemmHow {
   int64_t stages = 0;                // slots of the ring
   int64_t multicast = 1, split = 1;  // how a cluster is used; stream: to split k
   bool ping_pong = false;            // tiles: consumers take tiles in turn
-  int64_t box = 0;                   // tiles and stream: rows of x that one TMA load brings
+  int64_t box = 0;                   // tiles: rows of x that one TMA load brings
   int64_t ctas = 0;                  // of the grid; when m varies, its most
   int64_t band = 1;                  // tiles: rows of tiles walked together
   int64_t panels = 2;                // tiles: pieces of the result that a consumer stages at a time

@@ -123,6 +123,16 @@ CudaParam WindowMap(int number, const GemmRoles& roles, const CudaOperand& image
   return map;
 }
 
+// The map of x, whose rows beyond the last one make results that nobody stores; a cluster reads `reach` rows together.
+CudaParam RowsMap(const GemmRoles& roles, const CudaOperand& x, int64_t box_rows, int64_t reach, int64_t depth) {
+  if (!roles.windows.empty()) {
+    return WindowMap(0, roles, x, box_rows, depth);
+  }
+  CudaParam map = MatrixMap(0, roles, x, box_rows, depth);
+  map.reach = static_cast<int>(reach);
+  return map;
+}
+
 // How, as C++ the kernel template reads.
 std::string HowText(const GemmWhat& what, const std::vector<std::pair<std::string, int64_t>>& numbers) {
   std::vector<std::string> parts;
@@ -147,8 +157,7 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   const bool code_lines =
       BitWidth(what.out) == 8 && y.dims.back().constant() && what.n % 8 == 0 && how.cols / how.split % 32 == 0;
   const int64_t depth = BlockDepth(what);
-  f.AddMap(roles.windows.empty() ? MatrixMap(0, roles, x, how.box, depth) : WindowMap(0, roles, x, how.box, depth),
-           "map_a");
+  f.AddMap(RowsMap(roles, x, how.box, how.box < how.rows ? how.box : how.rows * how.multicast, depth), "map_a");
   f.AddMap(MatrixMap(1, roles, w, what.weight_by_width ? depth : how.cols / how.multicast, depth, roles.weight_columns),
            "map_b");
   if (tma_store) {
@@ -197,7 +206,7 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
 void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& how, Function& f) {
   const GemmWhat& what = roles.what;
   f.AddMap(MatrixMap(1, roles, query.ins[1], how.rows, BlockDepth(what), roles.weight_columns), "map_w");
-  f.AddMap(MatrixMap(0, roles, query.ins[0], how.box, BlockDepth(what)), "map_x");
+  f.AddMap(RowsMap(roles, query.ins[0], how.cols, how.cols, BlockDepth(what)), "map_x");
   f.AddView(0, query.ins[0], "x");
   f.AddView(static_cast<int>(query.ins.size()), query.outs[0], "y");
   f.AddEpilogue(query, roles.bias);
@@ -206,7 +215,6 @@ void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& h
   f.kernel.grid[0] = absl::StrCat(how.ctas);
   const std::string numbers = HowText(what, {{"kRows", how.rows},
                                              {"kTokens", how.cols},
-                                             {"kBoxTokens", how.box},
                                              {"kBlocks", how.blocks},
                                              {"kStages", how.stages},
                                              {"kSplit", how.split},

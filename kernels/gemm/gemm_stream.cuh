@@ -12,7 +12,7 @@
 // this one drains: two CTAs fit one SM.  It is let in when this CTA has only `tail` slots left to ask for: sooner, its
 // loads would compete with ours and then leave HBM idle while it waits for x; later, HBM idles during its launch.
 //
-// How, printed by gemm_cuda.cpp: In, Weight, Out; kRows, kTokens; kBoxTokens: rows of x's box, the largest m; kBlocks:
+// How, printed by gemm_cuda.cpp: In, Weight, Out; kRows, kTokens; kBlocks:
 // blocks of k, of 128 bytes a row, in a slot; kStages: slots; kSplit; kParts: of the epilogue; kTail: `tail` above
 #pragma once
 #include "kernels/device/mma.cuh"
@@ -31,7 +31,6 @@ struct StreamPlan : How {
   static constexpr int kStages = How::kStages, kSplit = How::kSplit, kParts = How::kParts, kThreads = 160;
   static constexpr int kBytesW = kRows * 128, kBytesX = kTokens * 128;  // one block of k
   static constexpr int kBytesBlock = kBytesW + kBytesX, kBytesStage = kBlocks * kBytesBlock;
-  static constexpr int kExpected = kBlocks * (kBytesW + How::kBoxTokens * 128);
   static constexpr int kSlack = (64 - kRows) * 128;  // what wgmma reads past the last W
   static constexpr int kVectors = kTokens / 8;       // of 16 bytes: one thread's sums
   static constexpr int kBytesSums = kVectors * 128 * 16, kBytesInbox = (kSplit - 1) * kBytesSums;
@@ -66,7 +65,7 @@ SL_DEVICE void produce_stream(StreamShared<P>& sm, const TensorMap& map_w, const
   const uint64_t once = evict_first();
   auto load_w = [&](int i, int s) {  // also announces x
     const uint32_t bar = shared_address(&sm.full[s]), to = shared_address(sm.ring[s]);
-    barrier_expect(bar, P::kExpected);
+    barrier_expect(bar, P::kBytesStage);
 #pragma unroll
     for (int b = 0; b < P::kBlocks; ++b)
       tma_load_hint(to + b * P::kBytesBlock, map_w, bar, (run.column(i) * P::kBlocks + b) * P::kDepth,
@@ -195,7 +194,7 @@ SL_DEVICE void consume_stream(StreamShared<P>& sm, typename P::Out* y, const Str
 
 // The kernel: any grid (kSplit CTAs a tile, if that is more than 1), kThreads threads,
 // sizeof(StreamShared<StreamPlan<How>>) bytes of shared memory.
-//   map_w [n, k] boxes kRows x kDepth      map_x [m, k] boxes kBoxTokens x kDepth
+//   map_w [n, k] boxes kRows x kDepth      map_x [m, k] boxes kTokens x kDepth
 template <class How, class Epilogue>
 SL_DEVICE void gemm_stream(const TensorMap& map_w, const TensorMap& map_x, typename How::Out* y, const GemmSizes& sizes,
                            const Epilogue& epilogue) {

@@ -12,8 +12,8 @@
 //                   distributed shared memory and each finishes its own.  Fixed order of addition, no workspace.
 //
 // How, printed by gemm_text.cpp:
-//   In, Weight, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than A has (TMA fills
-//   rows beyond a tensor slowly); kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have
+//   In, Weight, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than are needed
+//   for the largest m; kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have
 //   a third dimension; kParts: of the epilogue; kTmaStore: Out has 16 bits and n is a multiple of 8; kCodeLines: Out
 //   has 8 bits and so has n; kReads: the epilogue's fourth argument comes by TMA, into the panels where results are
 //   staged, of which a consumer has kPanels; kWeights: no earlier kernel of the stream writes B

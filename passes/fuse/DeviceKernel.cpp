@@ -141,6 +141,9 @@ static Attribute paramAttr(Builder& b, const CudaParam& param) {
       }
       fields.push_back(b.getNamedAttr("windows", b.getDenseI64ArrayAttr(windows)));
     }
+    if (param.reach > 0) {
+      fields.push_back(b.getNamedAttr("reach", b.getI64IntegerAttr(param.reach)));
+    }
   }
   return b.getDictionaryAttr(fields);
 }
@@ -162,6 +165,9 @@ static CudaParam paramOf(DictionaryAttr attr) {
         param.windows.push_back(
             {static_cast<int>(windows[i]), static_cast<int>(windows[i + 1]), static_cast<int>(windows[i + 2])});
       }
+    }
+    if (auto reach = attr.getAs<IntegerAttr>("reach")) {
+      param.reach = static_cast<int>(reach.getInt());
     }
   }
   return param;

@@ -5,6 +5,8 @@
 namespace sluice::artifact {
 namespace {
 
+constexpr uint32_t kMaxReach = 65536;
+
 class FunctionVerifier {
  public:
   FunctionVerifier(const fb::Program& program, int64_t index, const std::string& where)
@@ -248,6 +250,10 @@ class FunctionVerifier {
         const fb::View& view = p->operand() < ins ? *instr.ins()->Get(p->operand())
                                                   : *instr.outs()->Get(static_cast<uint32_t>(p->operand() - ins));
         RETURN_IF_ERROR(Runs(*p, view, at));
+        if (p->reach() > 0 && (p->operand() >= ins || p->reach() > kMaxReach || List(p->runs()).size() < 4 ||
+                               List(p->windows()).size() > 0)) {
+          return Bad("instrs[%d]: a tensor map of operand %u cannot reach on by %u rows", at, p->operand(), p->reach());
+        }
       }
     }
     return absl::OkStatus();

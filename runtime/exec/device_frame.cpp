@@ -150,7 +150,7 @@ int64_t DeviceFrame::RoomOf(const PortDesc& port, const MemoryPlan& plan) const 
 
 absl::Status DeviceFrame::Place(size_t index, const MemoryPlan& plan) {
   StageMemory& stage = stages_[index];
-  RETURN_IF_ERROR(Reserve(stage.arena, plan.arena_bytes));
+  RETURN_IF_ERROR(Reserve(stage.arena, plan.arena_bytes + plan.device_reach));
   RETURN_IF_ERROR(Reserve(stage.workspace, plan.device_workspace));
   stage.plan = &plan;
   const StageDesc& desc = function_.stages[index];
@@ -199,6 +199,22 @@ int64_t DeviceFrame::BytesOf(uint32_t b) const {
   return buffer.kind == BufferKind::kArena   ? slots[buffer.bytes]
          : buffer.kind == BufferKind::kState ? engine_.states[buffer.index].bytes()
                                              : roots_[b].bytes;
+}
+
+uint64_t DeviceFrame::BytesFrom(uint32_t b) const {
+  const cuda::DeviceBlock* block = nullptr;
+  for (size_t s = 0; s < stages_.size(); ++s) {
+    const std::vector<uint32_t>& placed = function_.stages[s].arena;
+    block = std::find(placed.begin(), placed.end(), b) != placed.end() ? &stages_[s].arena : block;
+  }
+  if (const auto port = ports_.find(b); port != ports_.end()) {
+    block = &port->second;
+  }
+  if (block == nullptr || addresses_[b] < block->address()) {
+    return 0;
+  }
+  const uint64_t before = addresses_[b] - block->address(), all = static_cast<uint64_t>(block->bytes());
+  return all < before ? 0 : all - before;
 }
 
 absl::StatusOr<CUdeviceptr> DeviceFrame::Address(uint32_t b) {

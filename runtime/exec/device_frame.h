@@ -119,6 +119,8 @@ class DeviceFrame {
   absl::StatusOr<cuda::CUdeviceptr> Address(uint32_t buffer);
   int64_t BytesOf(uint32_t buffer) const;
   bool InPlace(uint32_t input) const;
+  // Bytes from the beginning of a buffer to the end of the memory it lies in; 0: not known.
+  uint64_t BytesFrom(uint32_t buffer) const;
   absl::Status Reserve(cuda::DeviceBlock& block, int64_t bytes);
   int64_t RoomOf(const PortDesc& port, const MemoryPlan& plan) const;
   // Makes room for the plan's inputs.
@@ -135,7 +137,6 @@ class DeviceFrame {
   int64_t Number(uint32_t slot) const;
   int64_t Derive(uint32_t view, int dim);
   void FindMapStrides();
-  const DeviceForm& FormOf(const InstrDesc& instr) const;
   absl::StatusOr<Launch> Prepare(const InstrDesc& instr);
   absl::Status AddParam(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);
   absl::Status AddTensorMap(const InstrDesc& instr, const fb::CudaParam& param, Launch& launch);

@@ -147,6 +147,13 @@ absl::Status DeviceFrame::AddTensorMap(const InstrDesc& instr, const fb::CudaPar
       box[i] = param.box()->Get(static_cast<uint32_t>(rank - 1 - i));
     }
   }
+  if (param.reach() > 0 && rank > 1) {
+    uint64_t last = static_cast<uint64_t>(offsets_[v]);  // matrix of a batch
+    for (int i = 2; i < rank; ++i) {
+      last += (sizes[i] - 1) * strides[i];
+    }
+    sizes[1] = RowsWithin(sizes[1], param.reach(), strides[1], BytesFrom(static_cast<uint32_t>(view.buffer)), last);
+  }
   alignas(64) cuda::CUtensorMap map;
   const Driver& cuda = device_.model.device().driver();
   const int swizzle = param.swizzle() == 128 ? 3 : param.swizzle() == 64 ? 2 : param.swizzle() == 32 ? 1 : 0;
@@ -217,17 +224,10 @@ absl::Status DeviceFrame::AddParam(const InstrDesc& instr, const fb::CudaParam& 
   return absl::OkStatus();
 }
 
-// The first form whose limit the plan's rows keep to.
-const DeviceForm& DeviceFrame::FormOf(const InstrDesc& instr) const {
-  const int64_t rows = instr.rows < 0 ? 0 : stages_[instr.stage].plan->bound[instr.rows];
-  return *std::find_if(instr.forms.begin(), std::prev(instr.forms.end()),
-                       [&](const DeviceForm& form) { return rows <= form.cuda->limit(); });
-}
-
 absl::StatusOr<DeviceFrame::Launch> DeviceFrame::Prepare(const InstrDesc& instr) {
-  const DeviceForm& form = FormOf(instr);
-  Launch launch{.kernel = form.cuda, .function = device_.model.function(form.function)};
   const std::vector<int64_t>& bound = stages_[instr.stage].plan->bound;
+  const DeviceForm& form = FormFor(instr, bound);
+  Launch launch{.kernel = form.cuda, .function = device_.model.function(form.function)};
   for (int i = 0; i < 3; ++i) {
     const int64_t blocks = bound[form.blocks[i]];
     if (blocks < 0 || blocks > (i == 0 ? std::numeric_limits<int32_t>::max() : 65535)) {

@@ -90,6 +90,20 @@ int64_t WorkspaceBytes(const FunctionDesc& function, const StageDesc& stage, con
   return bytes;
 }
 
+// What the maps of a launch may reach on into, if an operand is the last of its memory.
+int64_t ReachBytes(const FunctionDesc& function, const InstrDesc& instr, const std::vector<int64_t>& slots) {
+  int64_t bytes = 0;
+  for (const fb::CudaParam* param : artifact::List(FormFor(instr, slots).cuda->params())) {
+    if (param->kind() == fb::CudaParamKind::TensorMap && param->reach() > 0) {
+      const auto runs = artifact::List(param->runs());
+      const kernels::Tensor t = Shape(function, instr.ins + param->operand(), slots);
+      const int64_t row = t.strides[runs[runs.size() - 3]] * BitWidth(t.dtype) / 8;
+      bytes = std::max(bytes, param->reach() * std::clamp<int64_t>(row, 0, kMaxBytes / param->reach()));
+    }
+  }
+  return bytes;
+}
+
 absl::Status TakeBucketOffsets(const FunctionDesc& function, const StageDesc& stage,
                                std::span<const plan::PackBuffer> problem, MemoryPlan& memory) {
   plan::PackResult result;
@@ -108,6 +122,19 @@ absl::Status TakeBucketOffsets(const FunctionDesc& function, const StageDesc& st
 }
 
 }  // namespace
+
+uint64_t RowsWithin(uint64_t rows, uint64_t reach, uint64_t row_bytes, uint64_t bytes, uint64_t offset) {
+  if (row_bytes == 0 || bytes < offset) {
+    return rows;
+  }
+  return std::max(rows, std::min((rows + reach - 1) / reach * reach, (bytes - offset) / row_bytes));
+}
+
+const DeviceForm& FormFor(const InstrDesc& instr, const std::vector<int64_t>& bound) {
+  const int64_t rows = instr.rows < 0 ? 0 : bound[instr.rows];
+  return *std::find_if(instr.forms.begin(), std::prev(instr.forms.end()),
+                       [&](const DeviceForm& form) { return rows <= form.cuda->limit(); });
+}
 
 int64_t RoundUpSize(int64_t size) {
   if (size <= 1) {
@@ -193,7 +220,11 @@ absl::StatusOr<std::unique_ptr<MemoryPlan>> MakePlan(const Program& program, con
     ASSIGN_OR_RETURN(memory->symbols, BoundsOf(program, function, stage_index, sizes));
     memory->bound = slots;
     for (const InstrDesc& instr : function.instrs) {
-      if (instr.workspace >= 0 && instr.stage == static_cast<int32_t>(stage_index)) {
+      if (instr.kind != InstrKind::kDevice || instr.stage != static_cast<int32_t>(stage_index)) {
+        continue;
+      }
+      memory->device_reach = std::max(memory->device_reach, ReachBytes(function, instr, slots));
+      if (instr.workspace >= 0) {
         memory->device_workspace = std::max(memory->device_workspace, slots[instr.workspace]);
       }
     }

@@ -38,6 +38,7 @@ struct MemoryPlan {
   int64_t lower_bound = 0;
   int64_t workspace_bytes = 0;
   int64_t device_workspace = 0;
+  int64_t device_reach = 0;            // bytes behind the arena that maps reach on into
   std::vector<int64_t> symbols;        // every symbol, of a function that runs on a GPU: what BoundsOf said
   std::vector<int64_t> bound;          // every slot at those: what graphs are built for
   uint64_t serial = 0;                 // number in its cache, never used twice
@@ -54,6 +55,13 @@ struct MemoryPlan {
     return true;
   }
 };
+
+// The first form of a launch whose limit the plan's rows keep to.
+const DeviceForm& FormFor(const InstrDesc& instr, const std::vector<int64_t>& bound);
+
+// Rows of a map of `rows`, read in runs of `reach`, that begins `offset` bytes into `bytes` of memory: whole runs, if
+// the memory has them.
+uint64_t RowsWithin(uint64_t rows, uint64_t reach, uint64_t row_bytes, uint64_t bytes, uint64_t offset);
 
 // A plan for a stage of `function`: rounded up, or from the smallest bucket plan that fits.  `sizes` are the run's.
 // kInvalidArgument when no bucket fits or a size is negative; kResourceExhausted when a size overflows.

@@ -169,3 +169,33 @@ module attributes {exec.target = "cuda-sm90a"} {
     return %y : tensor<?x12xf32>
   }
 }
+
+// -----
+
+#rows = affine_map<(i, j) -> (i, j)>
+
+module attributes {exec.target = "cuda-sm90a"} {
+  // The map of x, which is read in whole boxes, may reach on behind x; those of the weight and the result may not.
+  // CHECK: exec.kernel @linear_0 library "linear" cuda
+  // CHECK-SAME: kind = "map", of = 0 : i64, reach = {{[0-9]+}} : i64, runs = array<i64: 0, 0, 1, 1>
+  // CHECK-SAME: kind = "map", of = 1 : i64, runs = array<i64: 0, 0, 1, 1>
+  exec.kernel @linear library "linear" cuda {
+      aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
+      grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
+      strided_ins = 0 : i64, strided_outs = 0 : i64, text = "", workspace = "0"}
+  exec.kernel @finish generated dims [["p0", "4096"], ["p0", "4096"]] grid "p0" {
+  ^bb0(%s: tensor<?x4096xbf16>, %y: tensor<?x4096xbf16>):
+    %0 = linalg.generic {indexing_maps = [#rows, #rows], iterator_types = ["parallel", "parallel"]}
+        ins(%s : tensor<?x4096xbf16>) outs(%y : tensor<?x4096xbf16>) {
+    ^bb0(%a: bf16, %out: bf16):
+      %1 = arith.addf %a, %a : bf16
+      linalg.yield %1 : bf16
+    } -> tensor<?x4096xbf16>
+    exec.yield %0 : tensor<?x4096xbf16>
+  }
+  func.func @maps(%x: tensor<?x4096xbf16> {nn.dims = ["n", "4096"]}, %w: tensor<4096x4096xbf16>) -> tensor<?x4096xbf16> {
+    %s = exec.dispatch @linear(%x, %w) sizes [["n", "4096"]] : (tensor<?x4096xbf16>, tensor<4096x4096xbf16>) -> tensor<?x4096xbf16>
+    %y = exec.dispatch @finish(%s) sizes [["n", "4096"]] params ["n"] : (tensor<?x4096xbf16>) -> tensor<?x4096xbf16>
+    return %y : tensor<?x4096xbf16>
+  }
+}

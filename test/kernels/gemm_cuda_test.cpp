@@ -250,8 +250,8 @@ TEST(GemmChoice, StreamSplitsTheDepthOfNarrowWeights) {
   }
 }
 
-// Fewer rows than a tile's box leave it rows to fill, which is slow: the same plan is slower for them than one made for
-// them, and a plan without boxes is not.
+// A plan is no faster for few rows than the best one made for them.  Where a map ends with the rows, TMA fills the rest
+// of a box, which is slower than reading it.
 TEST(GemmChoice, APlanForManyRowsIsPredictedForFew) {
   const GemmWhat few = Linear(1, 4096, 14336);
   const GemmWhat many = Linear(128, 4096, 14336);
@@ -259,8 +259,11 @@ TEST(GemmChoice, APlanForManyRowsIsPredictedForFew) {
     EXPECT_GE(PredictGemm(few, Hopper(), how), Best(few).us) << how.Name();
     EXPECT_NEAR(PredictGemm(many, Hopper(), how), how.us, 1e-9) << how.Name();
   }
+  GemmWhat filled = few;
+  filled.fills = true;
   for (const GemmHow& how : GemmCandidates(many, Hopper())) {
     EXPECT_TRUE(how.form != kAny || PredictGemm(few, Hopper(), how) <= how.us) << how.Name();
+    EXPECT_GE(PredictGemm(filled, Hopper(), how), PredictGemm(few, Hopper(), how)) << how.Name();
   }
 }
 
@@ -391,16 +394,36 @@ TEST(GemmCuda, KnownRowsGetOnePlan) {
   EXPECT_TRUE(choice->kernel.rows.empty());
 }
 
-// Rows of x beyond the tensor are slow to fill: a tile that is meant for few loads no more than those.
+// A tile reads no more rows of x than those it is meant for, in whole groups of 8.
 TEST(GemmCuda, BoxesAreNoTallerThanTheRowsMeant) {
   CudaQuery query = LinearQuery(Varying(-1), 28672, 4096);
-  for (const auto& [rows, box] : {std::pair(1, 1), {3, 4}, {16, 16}, {33, 40}, {100, 104}, {1000, 128}}) {
+  for (const auto& [rows, box] : {std::pair(1, 8), {3, 8}, {16, 16}, {33, 40}, {100, 104}, {1000, 128}}) {
     query.rows_max = rows;
     std::string why;
     for (const CudaPlan& plan : FindCudaFamily("linear")->plans(query, Hopper(), why)) {
       const GemmHow how = FromPlanNumbers<GemmHow>(plan.numbers);
       if (how.form != kAny) {
-        EXPECT_EQ(how.box, box) << plan.name;
+        EXPECT_EQ(how.form == kTiles ? how.box : how.cols, box) << plan.name;
+      }
+    }
+  }
+}
+
+// Rows beyond x make results that nobody stores, so its map may reach on to where the last boxes end; rows beyond a
+// weight or a result are others' memory.
+TEST(GemmCuda, TheMapOfXAloneReachesOn) {
+  for (const int64_t rows : {1, 13, 64, 197, 1000}) {
+    const CudaQuery query = LinearQuery(Fixed(rows), 4096, 4096);
+    std::string why;
+    for (const CudaPlan& plan : FindCudaFamily("linear")->plans(query, Hopper(), why)) {
+      const CudaKernel kernel = FindCudaFamily("linear")->emit(query, Hopper(), plan);
+      for (const CudaParam& param : kernel.params) {
+        if (param.kind == CudaParam::Kind::kTensorMap && param.operand == 0) {
+          EXPECT_GT(param.reach, 0) << plan.name;
+          EXPECT_EQ(param.reach % param.box.front(), 0) << plan.name;
+        } else {
+          EXPECT_EQ(param.reach, 0) << plan.name;
+        }
       }
     }
   }

@@ -80,6 +80,49 @@ TEST(Device, PlansHoldTheBoundAndItsWorkspace) {
   EXPECT_FALSE((*plan)->Covers(main.stages[0], sizes.slots()));
 }
 
+// A map that reaches on has whole runs of rows, but none that is not wholly in its memory.
+TEST(Device, AMapNeverLeavesItsMemory) {
+  EXPECT_EQ(exec::RowsWithin(1, 8, 100, 10'000, 0), 8u);
+  EXPECT_EQ(exec::RowsWithin(200, 128, 10, 10'000, 0), 256u);
+  EXPECT_EQ(exec::RowsWithin(256, 128, 10, 10'000, 0), 256u);
+  EXPECT_EQ(exec::RowsWithin(1, 8, 100, 10'000, 9'500), 5u);
+  EXPECT_EQ(exec::RowsWithin(1, 8, 100, 10'000, 9'901), 1u);
+  EXPECT_EQ(exec::RowsWithin(3, 8, 100, 0, 300), 3u);  // memory that is not known
+  EXPECT_EQ(exec::RowsWithin(3, 8, 0, 10'000, 0), 3u);
+  for (uint64_t rows = 1; rows < 20; ++rows) {
+    for (uint64_t bytes = rows * 24; bytes < 1000; bytes += 7) {
+      const uint64_t reached = exec::RowsWithin(rows, 8, 24, bytes, 0);
+      EXPECT_LE(reached * 24, bytes);
+      EXPECT_GE(reached, rows);
+    }
+  }
+}
+
+// Behind the arena is room for a run of the rows of a plan's form, whichever buffer is the last.
+TEST(Device, PlansHoldTheRowsThatMapsReachOnInto) {
+  ArtifactBuilder b;
+  FunctionBuilder& main = b.Function("main");
+  const int x = main.Input("x", DType::kF32, {"n", "20"});
+  const int y = main.Output("y", DType::kF32, {"n", "20"});
+  const int s = main.Arena("80 * n");
+  const int gpu = CudaKernel(b, "rows", {{Kind::Step, 0}, {Kind::TensorMap, 0}, {Kind::Operand, 1}});
+  fb::CudaParamT& map = *b.program.kernels[gpu]->cuda->params[1];
+  map.runs = {0, 0, 1, 1};
+  map.box = {16, 4};
+  map.reach = 16;
+  for (const auto& [from, to] : {std::pair(x, s), std::pair(s, y)}) {
+    fb::InstrT& instr = main.Launch(gpu, Views(main.View(from, {"n", "20"})), Views(main.View(to, {"n", "20"})));
+    instr.blocks = b.Slots({"1", "1", "1"});
+  }
+  const auto program = Decode(b.Finish({{"sm_90a", {1, 2, 3}}}));
+  ASSERT_TRUE(program.ok()) << program.status();
+  exec::Sizes sizes(**program);
+  ASSERT_TRUE(sizes.BindByName({{"n", 3}}).ok());
+  const auto plan = exec::MakePlan(**program, (*program)->main(), 0, sizes, 1);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ((*plan)->device_reach, 16 * 80);
+}
+
 // A kernel with a form for at most 8 rows and one for any number.
 std::vector<uint8_t> TwoForms(std::vector<int64_t> limits, std::vector<std::string> blocks, bool rows) {
   ArtifactBuilder b;
@@ -186,6 +229,20 @@ TEST(Device, WrongTablesAreRefused) {
   EXPECT_THAT(map({0, 0}, {64}), HasSubstr("tensor map"));
   EXPECT_THAT(map({0, 0, 1, 1}, {64}), HasSubstr("tensor map"));
   EXPECT_THAT(map({1, 1, 0, 0}, {4, 64}), HasSubstr("tensor map"));
+  // What is read may reach on, by rows of a matrix; what is written must not.
+  const auto reach = [&](uint32_t operand, uint32_t rows, std::vector<uint8_t> runs, std::vector<uint32_t> box) {
+    return refusal([&](P&, K& k, I&) {
+      k.params[1]->kind = Kind::TensorMap;
+      k.params[1]->operand = operand;
+      k.params[1]->runs = runs;
+      k.params[1]->box = box;
+      k.params[1]->reach = rows;
+    });
+  };
+  EXPECT_EQ(reach(0, 128, {0, 0, 1, 1}, {64, 4}), "");
+  EXPECT_THAT(reach(1, 128, {0, 0, 1, 1}, {64, 4}), HasSubstr("operand 1 cannot reach on by 128 rows"));
+  EXPECT_THAT(reach(0, 1u << 31, {0, 0, 1, 1}, {64, 4}), HasSubstr("cannot reach on"));
+  EXPECT_THAT(reach(0, 8, {0, 1}, {64}), HasSubstr("cannot reach on"));
 }
 
 TEST(Device, TheArtifactSaysWhereItRuns) {
