@@ -72,7 +72,7 @@ void Sort(std::vector<CudaPlan>& plans) {
 
 // Numbers of rows at which plans are compared, and how much faster one must be to be worth an image of its own.
 constexpr int64_t kRungs[] = {65536, 32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
-constexpr double kWorth = 1.05;
+constexpr double kWorth = 1.025;
 
 // A product of dimensions ("x0_0 * x0_1", as CudaFamily::rows says it), each as `number` takes it; -1: one of them is.
 template <typename Number>

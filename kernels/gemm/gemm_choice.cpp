@@ -101,7 +101,7 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
   if (how.split > 1) {  // the exchange: 17 bytes / ns
     us += 0.1 + waves * how.rows * how.cols * 4e-3 * (how.split - 1) / how.split / 17 + (waves - 1) * 2;
   }
-  how.us = std::max(MemoryUs(what, gpu) + 3.5, us) + 0.08 * us;
+  how.us = std::max(1.05 * MemoryUs(what, gpu) + 3.5, us) + 0.08 * us;
 }
 
 void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
@@ -154,29 +154,30 @@ void FitStreamRing(GemmHow& how) {
   }
 }
 
-constexpr double kStreamUsPerClk = 1e-3 / 1.73;  // of its own fit
+// Fitted to the kernels of a decoder layer in their places (bench/decode_layer.py), 1 and 32 rows.
+constexpr double kStreamUsPerClk = 1e-3 / 1.73;
+constexpr double kStreamBytesPerClk = 48;
 constexpr int64_t kStreamSplits[] = {1, 2, 4};
-// Deeper weights are not split: in a decode step of Llama-8B halves of 4096x14336 took 55 us where rows of 40 took 39,
-// though in a chain of themselves they take 31.
-constexpr int64_t kStreamSplitDepth = 8192;
+
+// Places for the clusters of a grid: two CTAs an SM.
+int64_t StreamPlaces(const GemmHow& how, const Gpu& gpu) { return 2 * Clusters(how, gpu); }
 
 void PredictStream(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
-  const int64_t tiles = CeilDiv(what.n, how.rows), each = CeilDiv(tiles, Clusters(how, gpu));
+  const int64_t tiles = CeilDiv(what.n, how.rows), each = CeilDiv(tiles, StreamPlaces(how, gpu));
   const int64_t depth = CeilDiv(what.k, how.split);
   how.ctas = CeilDiv(tiles, each) * how.split;
-  how.tail = each > 1 ? 0 : depth <= 8192 ? 3 : 8;
-  const double bytes = each * (how.rows + how.cols) * BitWidth(what.in) / 8.0 * depth;
-  const double fill = bytes / std::min(57.0, 6400.0 / how.ctas) * kStreamUsPerClk;
+  const double fill =
+      2 * each * (how.rows + how.cols) * BitWidth(what.in) / 8.0 * depth / kStreamBytesPerClk * kStreamUsPerClk;
   const double mma = each * (depth * 4.0 / BlockDepth(what)) * 37 * std::max(1.0, how.cols / 32.0) * kStreamUsPerClk;
-  // What is not hidden: the ramp and the tail, and the exchange of a split.
-  const double rest =
-      how.split > 1 ? 0.4 * std::sqrt(fill) + 0.012 * how.cols + 1 : 0.23 * fill + 0.9 + 0.009 * how.ctas;
-  how.us = std::max({MemoryUs(what, gpu), fill, mma}) + rest;
+  // CTAs come in where those of the kernel before leave, two at once: a grid that leaves places empty leaves SMs idle.
+  const double drawn = 0.6 + 0.4 * std::min(1.0, how.ctas / (1.5 * gpu.sms));
+  const double rest = 0.5 + 0.1 * (fill + mma) + 0.03 * how.cols + (how.split > 1 ? 0.1 + 0.012 * how.cols : 0);
+  how.us = std::max({MemoryUs(what, gpu) / drawn, fill, mma}) + rest;
 }
 
 // Of wgmma: that of codes has no odd multiples of 8 from 40 on.
 int64_t StreamColumns(const GemmWhat& what) {
-  const int64_t cols = RoundUp(std::max<int64_t>(1, what.m_max), 8);
+  const int64_t cols = BoxRows(what.m_max);
   return SumsCodes(what) && cols > 32 ? RoundUp(cols, 16) : cols;
 }
 
@@ -194,8 +195,8 @@ void AddStream(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) 
           .form = GemmForm::kStream, .rows = rows, .cols = StreamColumns(what), .split = split, .parts = what.parts};
       FitStreamRing(how);
       // The cluster of a split has one tile, and each of its CTAs some slots.
-      const bool fits = CeilDiv(what.n, rows) <= Clusters(how, gpu) &&
-                        CeilDiv(what.k, BlockDepth(what) * how.blocks) >= split && what.k <= kStreamSplitDepth;
+      const bool fits =
+          CeilDiv(what.n, rows) <= StreamPlaces(how, gpu) && CeilDiv(what.k, BlockDepth(what) * how.blocks) >= split;
       if (split == 1 || fits) {
         PredictStream(what, gpu, how);
         all.push_back(how);

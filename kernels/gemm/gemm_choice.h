@@ -52,7 +52,7 @@ struct GemmHow {
   int64_t ctas = 0;                  // of the grid; when m varies, its most
   int64_t band = 1;                  // tiles: rows of tiles walked together
   int64_t panels = 2;                // tiles: pieces of the result that a consumer stages at a time
-  int64_t blocks = 0, tail = 0;      // stream: 64-wide blocks of k in a slot; slots left when the next kernel may begin
+  int64_t blocks = 0;                // stream: 64-wide blocks of k in a slot
   int64_t parts = 1;                 // of the epilogue
   double us = 0;                     // predicted
 
@@ -68,7 +68,7 @@ struct GemmHow {
   static constexpr auto kNumbers =
       std::tuple(&GemmHow::form, &GemmHow::rows, &GemmHow::cols, &GemmHow::stages, &GemmHow::multicast, &GemmHow::split,
                  &GemmHow::ping_pong, &GemmHow::box, &GemmHow::ctas, &GemmHow::band, &GemmHow::panels, &GemmHow::blocks,
-                 &GemmHow::tail, &GemmHow::parts);
+                 &GemmHow::parts);
 };
 
 // Every way that can compute `what`, with its prediction.  Never empty for float types and 8-bit codes.

@@ -219,7 +219,6 @@ void EmitStream(const CudaQuery& query, const GemmRoles& roles, const GemmHow& h
                                              {"kStages", how.stages},
                                              {"kSplit", how.split},
                                              {"kParts", how.parts},
-                                             {"kTail", how.tail},
                                              {"kWeights", what.read_only_weight}});
   const std::string check =
       absl::StrFormat("static_assert(sizeof(sl::StreamShared<sl::StreamPlan<How>>) == %d);\n", how.SharedBytes());

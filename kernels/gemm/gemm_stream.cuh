@@ -1,19 +1,19 @@
 // y[m, n] = epilogue(x[m, k] W[n, k]^T) for few rows m: the time is that of reading W once.
 //
 // Operands are swapped: rows of W fill wgmma's 64, rows of x (padded to kTokens) its width.  One producer lane streams
-// W and x through a ring of TMA slots; one warpgroup multiplies.  The compiler picks kRows so that every SM gets the
-// same number of whole tiles, and no more SMs than it takes:
-//   n 4096 on 132 SMs: 48 rows -> 86 tiles, 1 each      n 28672: 56 rows -> 512 tiles, 4 each
+// W and x through a ring of TMA slots; one warpgroup multiplies.  The compiler picks kRows so that every CTA gets
+// the same number of whole tiles, and CTAs take the two places of each SM:
+//   n 4096 on 132 SMs: 32 rows, k in halves -> 256 CTAs, 1 tile each      n 28672: 64 rows -> 224 CTAs, 2 tiles each
 // With kSplit > 1 the CTAs of a cluster share the k of one tile, which keeps tiles tall where n is small: x, of which
 // each tile reads all, then costs less beside W.  The first CTA adds the others' sums in the order of their ranks. With
 // kRows < 64 wgmma multiplies what follows in shared memory into rows nobody stores: free, as HBM is the limit.
 //
-// Weights are no one's output, so the next kernel of the stream (programmatic dependent launch) may fill its ring while
-// this one drains: two CTAs fit one SM.  It is let in when this CTA has only `tail` slots left to ask for: sooner, its
-// loads would compete with ours and then leave HBM idle while it waits for x; later, HBM idles during its launch.
+// Weights are no one's output, so a CTA fills its ring while the kernels before it (programmatic dependent launch)
+// still run: two CTAs fit one SM, and the next kernel's come in where ours leave, two at once.  What leaves first takes
+// in twice as much; so a grid is best as large as there are places, of half the work each.
 //
-// How, printed by gemm_cuda.cpp: In, Weight, Out; kRows, kTokens; kBlocks:
-// blocks of k, of 128 bytes a row, in a slot; kStages: slots; kSplit; kParts: of the epilogue; kTail: `tail` above
+// How, printed by gemm_cuda.cpp: In, Weight, Out; kRows, kTokens; kBlocks: blocks of k, of 128 bytes a row, in a slot;
+// kStages: slots; kSplit; kParts: of the epilogue
 #pragma once
 #include "kernels/device/mma.cuh"
 #include "kernels/device/tma.cuh"
@@ -81,9 +81,6 @@ SL_DEVICE void produce_stream(StreamShared<P>& sm, const TensorMap& map_w, const
   for (int i = 0; i < ahead; ++i) {
     load_w(i, i);
   }
-  if (run.count - ahead <= P::kTail) {
-    let_next_begin();
-  }
   wait_for_previous();
   Ring<P::kStages> ring;
   for (int i = 0; i < ahead; ++i, ring.next()) {
@@ -93,9 +90,6 @@ SL_DEVICE void produce_stream(StreamShared<P>& sm, const TensorMap& map_w, const
     barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);
     load_w(i, ring.slot);
     load_x(i, ring.slot);
-    if (run.count - 1 - i == P::kTail) {
-      let_next_begin();
-    }
   }
 }
 
@@ -219,6 +213,7 @@ SL_DEVICE void gemm_stream(const TensorMap& map_w, const TensorMap& map_x, typen
   if constexpr (P::kSplit > 1) {
     cluster_arrive();
   }
+  let_next_begin();
   if (threadIdx.x < 128) {
     wait_for_previous();  // what the epilogue reads
     consume_stream<P>(sm, y, run, rank, sizes, epilogue);

@@ -226,23 +226,25 @@ TEST(GemmChoice, PredictionsStayNearTheRoofline) {
   }
 }
 
-// Whole tiles, one an SM: none reads twice as much as another.
-TEST(GemmChoice, StreamGivesNoSmTwoTilesWhereOneIsEnough) {
-  const GemmHow how = Best(Linear(1, 4096, 4096));
-  EXPECT_EQ(how.form, kStream);
-  EXPECT_EQ(how.ctas, (4096 + how.rows - 1) / how.rows * how.split);
-  EXPECT_LE(how.ctas, Hopper().sms);
+// CTAs come in two at once where those of the kernel before leave: a grid that takes fewer places leaves SMs idle.
+TEST(GemmChoice, StreamTakesThePlacesOfTwoCtasAnSm) {
+  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{4096, 4096}, {6144, 4096}, {4096, 14336}}) {
+    for (const int64_t m : {1, 16, 32}) {
+      const GemmHow how = Best(Linear(m, n, k));
+      EXPECT_EQ(how.form, kStream) << m;
+      EXPECT_GE(how.ctas, 2 * Hopper().sms * 9 / 10) << m << " " << how.Name();
+      EXPECT_LE(how.ctas, 2 * Hopper().sms) << m << " " << how.Name();
+    }
+  }
 }
 
-// Where n alone gives too few tall tiles, a cluster splits k: all SMs stream, and x costs no more than the weight's
-// share.
+// Where n alone gives too few tall tiles, a cluster splits k: x, of which each tile reads all, costs less then.
 TEST(GemmChoice, StreamSplitsTheDepthOfNarrowWeights) {
-  for (const int64_t m : {16, 17, 32, 64}) {
+  for (const int64_t m : {1, 16, 17, 32}) {
     const GemmHow how = Best(Linear(m, 4096, 4096));
     EXPECT_EQ(how.form, kStream) << m;
     EXPECT_GT(how.split, 1) << m;
-    EXPECT_EQ(how.ctas, 4096 / how.rows * how.split) << m;
-    EXPECT_GE(how.ctas, Hopper().sms * 9 / 10) << m;
+    EXPECT_EQ(how.ctas, (4096 + how.rows - 1) / how.rows * how.split) << m;
   }
   // A cluster has one tile, and each of its CTAs some of the depth.
   for (const GemmHow& how : GemmCandidates(Linear(8, 28672, 128), Hopper())) {
