@@ -30,6 +30,7 @@ SL_DEVICE void attention_decode(const TensorMap& k_map, const TensorMap& v_map,
                                 const AttentionExtras<typename P::How>& extras, void* workspace, uint32_t* arrived) {
   extern __shared__ __align__(1024) uint8_t dynamic[];
   DecodeShared<P>& sm = *reinterpret_cast<DecodeShared<P>*>(dynamic);
+  const DecodeRows<typename P::Element> q_rows(views.q), out_rows(views.out);
   if (threadIdx.x == 0) {
     prefetch_map(k_map), prefetch_map(v_map);
     for (int i = 0; i < P::kStages; ++i) {
@@ -51,7 +52,7 @@ SL_DEVICE void attention_decode(const TensorMap& k_map, const TensorMap& v_map,
   if (!part.some && blockIdx.x > 0) {
     return;  // makes room for the next kernel; the first CTA waits for all
   }
-  DecodeConsumer<P> consumer(sm, views, part, static_cast<float*>(workspace), arrived);
+  DecodeConsumer<P> consumer(sm, views, q_rows, out_rows, part, static_cast<float*>(workspace), arrived);
   if constexpr (!P::kLengths) {
     if (threadIdx.x == 32 * P::kWarps && part.some) {
       prefetch_tiles(k_map, v_map, part);

@@ -17,6 +17,21 @@ struct Merge {
   }
 };
 
+// The rows of an operand: what is read of its numbers, ahead of the turn.
+template <typename Element>
+struct DecodeRows {
+  Element* data;
+  int64_t batch, head, query;  // strides
+  int width;
+
+  SL_DEVICE explicit DecodeRows(const View<Element, 4>& view)
+      : data(view.data),
+        batch(value_now(view.step, view.arg.strides[0])),
+        head(value_now(view.step, view.arg.strides[1])),
+        query(value_now(view.step, view.arg.strides[2])),
+        width(int(value_now(view.step, view.arg.sizes[3]))) {}
+};
+
 // The consumer warps.
 template <class P>
 struct DecodeConsumer {
@@ -34,14 +49,14 @@ struct DecodeConsumer {
   uint32_t* arrived;                     // [ctas]
   const int warp, lane, rows;
   int group;
-  const Known<Element, 4> q_rows, out_rows;
+  const DecodeRows<Element>&q_rows, &out_rows;
 
   uint32_t q[kRows8][kDim / 16][2];
   float o[kRows8][kDim / 16][4], max[kRows8][2], sum[kRows8][2];
   int begin[kRows8][2], end[kRows8][2];  // keys that this thread's rows see
 
-  SL_DEVICE DecodeConsumer(DecodeShared<P>& sm, const AttentionViews<Element>& views, const Segment<P>& part,
-                           float* parts, uint32_t* arrived)
+  SL_DEVICE DecodeConsumer(DecodeShared<P>& sm, const AttentionViews<Element>& views, const DecodeRows<Element>& q_rows,
+                           const DecodeRows<Element>& out_rows, const Segment<P>& part, float* parts, uint32_t* arrived)
       : sm(sm),
         line(part.line),
         sizes(part.line.sizes),
@@ -53,13 +68,12 @@ struct DecodeConsumer {
         lane(threadIdx.x % 32),
         rows(sizes.s * (sizes.h / sizes.g)),
         group(sizes.h / sizes.g),
-        q_rows(views.q.step, views.q.arg),
-        out_rows(views.out.step, views.out.arg) {}
+        q_rows(q_rows),
+        out_rows(out_rows) {}
 
   // Row r is query r / group of head r % group.
-  SL_DEVICE Element* row_of(const Known<Element, 4>& all, int r) const {
-    return all.data + part.batch * all.stride(0) + (part.head * group + r % group) * all.stride(1) +
-           r / group * all.stride(2);
+  SL_DEVICE Element* row_of(const DecodeRows<Element>& all, int r) const {
+    return all.data + part.batch * all.batch + (part.head * group + r % group) * all.head + r / group * all.query;
   }
 
   SL_DEVICE void begin_item() {
@@ -69,7 +83,7 @@ struct DecodeConsumer {
       // Q^T as the B operand: row = lane / 4, dims 16 i + 2 (lane % 4) + {0, 1} and 8 more.
       const int r = g * 8 + lane / 4;
       const Element* from = row_of(q_rows, min(r, rows - 1));
-      const int width = r < rows ? int(q_rows.size(3)) : 0;
+      const int width = r < rows ? q_rows.width : 0;
 #pragma unroll
       for (int i = 0; i < kDim / 8; ++i) {
         const int dim = i * 8 + lane % 4 * 2;
@@ -215,7 +229,7 @@ struct DecodeConsumer {
 
   // The whole warp: four dims of row r; rows without keys, if their result is not zero, are computed apart.
   SL_DEVICE void store(int r, int dim, const Merge& merge) const {
-    const bool seen = merge.sum != 0, inside = r < rows && dim < out_rows.size(3);  // NaN is no row without keys
+    const bool seen = merge.sum != 0, inside = r < rows && dim < out_rows.width;  // NaN is no row without keys
     if (inside && (How::kEmptyRows == kEmptyZero || seen)) {
       const float scale = seen ? __fdividef(1.0f, merge.sum) : 0.0f;
       *reinterpret_cast<uint2*>(row_of(out_rows, r) + dim) = {pack<Element>(merge.o.x * scale, merge.o.y * scale),
@@ -242,7 +256,7 @@ struct DecodeConsumer {
     const bool whole = part.parts == 1;
     each_row([&](int r, int dim) {
       Merge merge;
-#pragma unroll
+#pragma unroll 2
       for (int w = 0; w < P::kWarps; ++w) {
         merge.add(sm.max[w][r], sm.sum[w][r], *reinterpret_cast<const float4*>(&sm.o[w][r][dim]), Score<How>::kSlope);
       }

@@ -113,7 +113,7 @@ struct Segment {
     }
     tile = run_end = 0;
     if (blockIdx.x < ctas) {  // more CTAs than tiles would leave holes among the parts of an item
-      tile = int(int64_t(total) * blockIdx.x / ctas), run_end = int(int64_t(total) * (blockIdx.x + 1) / ctas);
+      tile = cut(blockIdx.x), run_end = cut(blockIdx.x + 1);
       move_to(line.at(tile));
     }
     next();
@@ -133,7 +133,8 @@ struct Segment {
     cta0 = cta_of(tile - first), parts = cta_of(tile - first + tiles - 1) - cta0 + 1;
     tile += end - first;
   }
-  SL_DEVICE int cta_of(int t) const { return int((int64_t(t + 1) * ctas - 1) / total); }
+  SL_DEVICE int cut(uint32_t cta) const { return int(uint64_t(total) * cta / uint32_t(ctas)); }
+  SL_DEVICE int cta_of(int t) const { return int((uint64_t(t + 1) * ctas - 1) / uint32_t(total)); }
 };
 
 // Brings what the ring takes first to L2, ahead of the turn: most keys and values are older than the kernel before, and
