@@ -58,7 +58,8 @@ struct CudaQuery {
   //   struct Epilogue { __device__ Epilogue(const sl::Step*, sl::Arg<…>…);
   //                     __device__ float operator()(float value, int64_t row, int64_t column) const; };
   // where the arguments are the operands ins[epilogue_ins …], in order, and row and column those of the result as a
-  // matrix of its last dimension.  It is called for elements of the result only.
+  // matrix of its last dimension.  It is called for elements of the result only.  It may also have
+  // void fetch(int64_t column) const, which begins to bring what it reads there and no kernel writes: before its turn.
   std::string epilogue;
   int epilogue_ins = 0;
   // 2: the functor is operator()(float first, float second, row, column), and the op has twice the columns of outs[0].

@@ -101,6 +101,8 @@ struct alignas(64) TensorMap {
 __device__ __forceinline__ void wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 // Lets the next kernel of the stream begin.
 __device__ __forceinline__ void let_next_begin() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+// Begins to bring into L2 what no kernel writes: may come before one's turn.
+__device__ __forceinline__ void fetch_ahead(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 // How a kernel begins that has nothing to do ahead of its turn: its blocks are in place when the one before it ends.
 __device__ __forceinline__ void take_turns() {
   let_next_begin();

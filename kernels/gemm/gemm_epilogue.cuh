@@ -34,6 +34,14 @@ SL_DEVICE Biased<Bias, Rest> biased(const Bias* bias, const Rest& rest) {
   return {bias, rest};
 }
 
+// Brings into L2 what the functor reads of a column that no kernel writes, before the kernel's turn, if it says how.
+template <class Epilogue>
+SL_DEVICE auto fetch_column(const Epilogue& epilogue, int col, int) -> decltype(epilogue.fetch(col)) {
+  epilogue.fetch(col);
+}
+template <class Epilogue>
+SL_DEVICE void fetch_column(const Epilogue&, int, long) {}
+
 // `m` is this run's: a launch is made for the largest.  `n`: columns of the sums.
 struct GemmSizes {
   int m, n, k, batch;

@@ -266,14 +266,24 @@ struct TileStore {
   }
 };
 
-// Sums the partial tiles of a split's CTAs; `own` becomes this CTA's slice.  The idle ring of each CTA is its inbox.
+// Where the partial sums of a split land: the last slots of the ring.  Unless slots are to spare, CTAs wait until all
+// rings are idle.
+template <class P>
+struct Inbox {
+  static constexpr int kBytes = P::kSplit * P::kInboxBytes, kBegin = P::kStages * P::kBytesStage - kBytes;
+  static SL_DEVICE bool spare(int blocks) { return ceil_div(blocks, P::kSplit) * P::kBytesStage <= kBegin; }
+};
+
+// Sums the partial tiles of a split's CTAs; `own` becomes this CTA's slice.
 template <class P>
 SL_DEVICE void exchange_slices(const typename P::Sum (&acc)[P::kCols / 2], typename P::Sum (&own)[P::kSlice / 2],
-                               TileShared<P>& sm, int rank, int math_thread) {
+                               TileShared<P>& sm, int rank, int blocks, int math_thread) {
   using Sum = typename P::Sum;
   constexpr int kFloats = P::kSlice / 2, kVectors = kFloats / 4;
-  const uint32_t inbox = shared_address(sm.ring), arrived = shared_address(&sm.arrived);
-  cluster_sync();  // every ring is idle
+  const uint32_t inbox = shared_address(sm.ring) + Inbox<P>::kBegin, arrived = shared_address(&sm.arrived);
+  if (!Inbox<P>::spare(blocks)) {
+    cluster_sync();
+  }
 #pragma unroll
   for (int to = 0; to < P::kSplit; ++to) {
     if (to == rank) {
@@ -314,6 +324,12 @@ SL_DEVICE void exchange_slices(const typename P::Sum (&acc)[P::kCols / 2], typen
   }
 }
 
+// The first column of the result that a CTA finishes.
+template <class P>
+SL_DEVICE int column_of(const TileIndex& tile, int rank) {
+  return (tile.col * P::kCols + (P::kSplit > 1 ? rank * P::kSlice : 0)) / P::kParts;
+}
+
 template <class P, class Epilogue>
 SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileOrder& order, int rank, int first,
                              int stride, int block0, int block1, const Epilogue& epilogue) {
@@ -342,7 +358,7 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileO
     const TileIndex tile = order.at(i);
     const int row =
         (tile.row * P::kMulticast + (P::kMulticast > 1 ? rank : 0)) * P::kRows + (P::kPingPong ? 0 : consumer * 64);
-    const int col = (tile.col * P::kCols + (P::kSplit > 1 ? rank * P::kSlice : 0)) / P::kParts;
+    const int col = column_of<P>(tile, rank);
     typename P::Sum acc[P::kHalves][P::kCols / 2];
     int previous = 0;
     // A parity wait cannot tell this lap from the one before last: begin only when the other consumer's slots are full.
@@ -381,7 +397,7 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileO
     release(previous);
     if constexpr (P::kSplit > 1) {
       typename P::Sum own[P::kSlice / 2];
-      exchange_slices<P>(acc[0], own, sm, rank, consumer * 128 + thread);
+      exchange_slices<P>(acc[0], own, sm, rank, ceil_div(store.sizes.k, P::kDepth), consumer * 128 + thread);
       store.run(own, 0, row, col, tile.batch, epilogue);
     } else {
 #pragma unroll
@@ -420,7 +436,7 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
                         P::kBand};
 
   if (threadIdx.x == 0) {
-    prefetch_map(map_a), prefetch_map(map_b);
+    prefetch_map(map_a), prefetch_map(map_b), prefetch_map(map_c), prefetch_map(map_read);
     for (int s = 0; s < P::kStages; ++s) {
       barrier_init(shared_address(&sm.full[s]), 1);
       barrier_init(shared_address(&sm.empty[s]), P::kReaders * P::kMulticast);
@@ -448,12 +464,19 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
     }
     __syncwarp();
     if constexpr (P::kSplit > 1) {
-      if (first < order.count()) {
+      if (first < order.count() && !Inbox<P>::spare(blocks)) {
         cluster_sync();  // the one in exchange_slices
       }
     }
   } else {
     take_registers<232>();
+    const int result = threadIdx.x - 128;
+    if (first < order.count() && result < P::kResults) {
+      const int col = column_of<P>(order.at(first), rank) + result;
+      if (col < sizes.n / P::kParts) {
+        fetch_column(epilogue, col, 0);
+      }
+    }
     wait_for_previous();  // what the epilogue reads
     TileStore<P> store{
         map_c,     out,   sizes, map_read, shared_address(sm.staging[group - 1]), shared_address(sm.landed[group - 1]),

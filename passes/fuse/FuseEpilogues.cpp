@@ -50,15 +50,23 @@ struct Place {
   bool operator==(const Place&) const = default;
 };
 
+// Pieces of a functor's text: of what it reads besides the product.
+struct Reads {
+  std::string members, names, params, inits, loads, fetches, whole, wholeParam;
+  unsigned count = 0;
+};
+
 // An element-wise kernel as the epilogue of a result [rows, columns].
 class EpiloguePrinter {
  public:
   // `produced`: which of the kernel's inputs are the producer's result, which has `parts` times the columns: part p of
-  // column c is its column p * columns + c.
-  EpiloguePrinter(exec::KernelOp kernel, llvm::BitVector produced, int64_t columns, int64_t parts)
+  // column c is its column p * columns + c.  `weights`: which no kernel writes.
+  EpiloguePrinter(exec::KernelOp kernel, llvm::BitVector produced, llvm::BitVector weights, int64_t columns,
+                  int64_t parts)
       : kernel_(kernel),
         generic_(dyn_cast<linalg::GenericOp>(kernel.getBody().front().front())),
         produced_(std::move(produced)),
+        weights_(std::move(weights)),
         columns_(columns),
         parts_(parts) {}
 
@@ -72,11 +80,12 @@ class EpiloguePrinter {
  private:
   std::optional<Place> place(unsigned in);
   std::optional<int64_t> partOf(unsigned in);
+  bool read(unsigned in, Reads& reads);
   std::string body();
 
   exec::KernelOp kernel_;
   linalg::GenericOp generic_;
-  llvm::BitVector produced_;
+  llvm::BitVector produced_, weights_;
   int64_t columns_, parts_;
   Sizes loops_;
   std::optional<unsigned> whole_;
@@ -144,6 +153,34 @@ std::string EpiloguePrinter::body() {
   return result.getParentBlock() == &block ? lines + "    return sl::to_float(" + scalars[result] + ");\n" : "";
 }
 
+bool EpiloguePrinter::read(unsigned n, Reads& reads) {
+  auto type = cast<RankedTensorType>(kernel_.getBody().front().getArgument(n).getType());
+  std::string element = ScalarText::type(type.getElementType()), memory = ScalarText::memoryType(type.getElementType());
+  std::optional<Place> at = place(n);
+  if (!at || element.empty()) {
+    return false;
+  }
+  unsigned x = reads.count++;
+  reads.members += formatv("  const {0}* x{1};\n", memory, x);
+  reads.params += formatv(", const A{0}& a{0}", x);
+  reads.names += formatv("{0}class A{1}", x == 0 ? "" : ", ", x);
+  reads.inits +=
+      formatv("{0}x{1}(sl::View<const {2}, sl::rank_of<A{1}>>(step, a{1}).data)", x == 0 ? " : " : ", ", x, memory);
+  std::string offset = at->offset == 0 ? "" : formatv(" + {0}", at->offset).str();
+  std::string element_at = formatv("x{0}[i0 * {1} + i1 * {2}{3}]", x, at->row, at->column, offset);
+  if (!whole_ && parts_ == 1 && isHalf(type.getElementType()) && at == Place{columns_, 1, 0}) {
+    whole_ = n;
+    reads.whole = element_at;
+    reads.wholeParam = formatv(", {0} e{1}", element, n);
+  } else {
+    reads.loads += formatv("    const {0} e{1} = static_cast<{0}>({2});\n", element, n, element_at);
+  }
+  if (weights_.test(n) && at->row == 0) {
+    reads.fetches += formatv("    sl::fetch_ahead(x{0} + i1 * {1}{2});\n", x, at->column, offset);
+  }
+  return true;
+}
+
 std::string EpiloguePrinter::print() {
   ArrayAttr dims = *kernel_.getDims();
   loops_ = nn::sizesFromAttr(cast<ArrayAttr>(dims[dims.size() - 1]));
@@ -153,60 +190,42 @@ std::string EpiloguePrinter::print() {
     return "";
   }
   constexpr const char* kValues[] = {"first", "second"};
-  std::string members, params, inits, loads, wholeRead, wholeParam;
-  unsigned extra = 0;
+  Reads reads;
   for (unsigned n = 0; n < generic_.getNumDpsInputs(); ++n) {
-    auto type = cast<RankedTensorType>(kernel_.getBody().front().getArgument(n).getType());
-    std::string element = ScalarText::type(type.getElementType()),
-                memory = ScalarText::memoryType(type.getElementType());
-    if (produced_.test(n)) {
-      std::optional<int64_t> part = partOf(n);
-      if (!part || !isSmallFloat(type.getElementType())) {
+    if (!produced_.test(n)) {
+      if (!read(n, reads)) {
         return "";
       }
-      loads +=
-          formatv("    const {0} e{1} = sl::narrow<{0}>({2});\n", element, n, parts_ == 1 ? "value" : kValues[*part]);
       continue;
     }
-    std::optional<Place> at = place(n);
-    if (!at || element.empty()) {
+    Type type = generic_.getBlock()->getArgument(n).getType();
+    std::optional<int64_t> part = partOf(n);
+    if (!part || !isSmallFloat(type)) {
       return "";
     }
-    members += formatv("  const {0}* x{1};\n", memory, extra);
-    params += formatv(", const A{0}& a{0}", extra);
-    inits += formatv("{0}x{1}(sl::View<const {2}, sl::rank_of<A{1}>>(step, a{1}).data)", extra == 0 ? " : " : ", ",
-                     extra, memory);
-    std::string offset = at->offset == 0 ? "" : formatv(" + {0}", at->offset).str();
-    std::string read = formatv("x{0}[i0 * {1} + i1 * {2}{3}]", extra, at->row, at->column, offset);
-    if (!whole_ && parts_ == 1 && isHalf(type.getElementType()) && at == Place{columns_, 1, 0}) {
-      whole_ = n;
-      wholeRead = read;
-      wholeParam = formatv(", {0} e{1}", element, n);
-    } else {
-      loads += formatv("    const {0} e{1} = static_cast<{0}>({2});\n", element, n, read);
-    }
-    ++extra;
+    reads.loads += formatv("    const {0} e{1} = sl::narrow<{0}>({2});\n", ScalarText::type(type), n,
+                           parts_ == 1 ? "value" : kValues[*part]);
   }
   std::string statements = body();
   if (statements.empty()) {
     return "";
   }
-  std::string names;
-  for (unsigned n = 0; n < extra; ++n) {
-    names += formatv("{0}class A{1}", n == 0 ? "" : ", ", n);
+  std::string more;
+  if (whole_) {
+    more += formatv(
+        "  __device__ float operator()(float value, int64_t i0, int64_t i1) const {{\n"
+        "    return (*this)(value, i0, i1, {0});\n  }\n",
+        reads.whole);
   }
-  std::string reading = whole_ ? formatv(
-                                     "  __device__ float operator()(float value, int64_t i0, int64_t i1) const {{\n"
-                                     "    return (*this)(value, i0, i1, {0});\n  }\n",
-                                     wholeRead)
-                                     .str()
-                               : "";
+  if (!reads.fetches.empty()) {
+    more += formatv("  __device__ void fetch(int64_t i1) const {{\n{0}  }\n", reads.fetches);
+  }
   return formatv(
       "#include \"kernels/device/scalar.cuh\"\n\nstruct Epilogue {{\n{0}  {1}__device__ Epilogue(const sl::Step* "
       "step{2}){3} {{}\n{4}  __device__ float operator()({5}, int64_t i0, int64_t i1{6}) const {{\n{7}{8}  "
       "}\n};\n\n",
-      members, extra == 0 ? "" : "template <" + names + "> ", params, inits, reading,
-      parts_ == 1 ? "float value" : "float first, float second", wholeParam, loads, statements);
+      reads.members, reads.count == 0 ? "" : "template <" + reads.names + "> ", reads.params, reads.inits, more,
+      parts_ == 1 ? "float value" : "float first, float second", reads.wholeParam, reads.loads, statements);
 }
 
 class Fuser {
@@ -257,11 +276,12 @@ class Fuser {
     }
     kernels::CudaQuery query{.name = library.getLibrary()->str(), .attrs = attrsOf(library.getConfigAttr())};
     query.parts = static_cast<int>(parts);
-    llvm::BitVector produced(finish.getIns().size());
+    llvm::BitVector produced(finish.getIns().size()), weights(produced);
     for (auto [n, value] : llvm::enumerate(finish.getIns())) {
       produced[n] = value == producer.getResult(0);
+      weights[n] = isWeightExpr(value);
     }
-    EpiloguePrinter printer(kernel, produced, *result.back().Constant(), parts);
+    EpiloguePrinter printer(kernel, produced, weights, *result.back().Constant(), parts);
     query.epilogue = printer.print();
     if (query.epilogue.empty()) {
       return false;

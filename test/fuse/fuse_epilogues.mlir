@@ -4,11 +4,13 @@
 #columns = affine_map<(i, j) -> (j)>
 
 module attributes {exec.target = "cuda-sm90a"} {
-  // The functor reads the bias at its column and the residual at row and column; nothing else remains of the kernels.
+  // The functor reads the bias at its column, ahead of time if it is a weight, and the residual at row and column; nothing
+  // else remains of the kernels.
   // CHECK: exec.kernel @linear_0 library "linear" cuda
   // CHECK-SAME: struct Epilogue
   // CHECK-SAME: const float* x0;
   // CHECK-SAME: const float* x1;
+  // CHECK-SAME: void fetch(int64_t i1) const {\0A    sl::fetch_ahead(x0 + i1 * 1);\0A  }
   // CHECK-SAME: const float e0 = sl::narrow<float>(value);
   // CHECK-SAME: const float e1 = static_cast<float>(x0[i0 * 0 + i1 * 1]);
   // CHECK-SAME: const float e2 = static_cast<float>(x1[i0 * 64 + i1 * 1]);
@@ -30,10 +32,11 @@ module attributes {exec.target = "cuda-sm90a"} {
   }
 
   // CHECK-LABEL: func.func @fuses
-  // CHECK: exec.dispatch @linear_0(%arg0, %arg1, %arg2, %arg3)
+  // CHECK: exec.dispatch @linear_0(%arg0, %arg1, %{{.*}}, %arg2)
   // CHECK-NOT: exec.dispatch
-  func.func @fuses(%x: tensor<?x32xf32> {nn.dims = ["n", "32"]}, %w: tensor<64x32xf32>, %b: tensor<64xf32>,
+  func.func @fuses(%x: tensor<?x32xf32> {nn.dims = ["n", "32"]}, %w: tensor<64x32xf32>,
                    %r: tensor<?x64xf32> {nn.dims = ["n", "64"]}) -> tensor<?x64xf32> {
+    %b = nn.weight "b" file 0 offset 0 length 256 : tensor<64xf32>
     %s = exec.dispatch @linear(%x, %w) sizes [["n", "64"]] : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
     %y = exec.dispatch @finish(%s, %b, %r) sizes [["n", "64"]] params ["n"]
         : (tensor<?x64xf32>, tensor<64xf32>, tensor<?x64xf32>) -> tensor<?x64xf32>
