@@ -34,16 +34,21 @@ double MemoryUs(const GemmWhat& what, const Gpu& gpu) {
 // ---- tiles
 
 struct TilePlan {
-  int64_t cols, stages, multicast, split;
-  bool ping_pong;
+  int64_t rows, cols, stages, multicast, split;
+  bool ping_pong = false;
 };
+// Those of 64 rows are for layers that leave SMs idle: each takes in less.
 constexpr TilePlan kTilePlans[] = {
-    {256, 4, 2, 1, false}, {256, 4, 1, 1, false}, {224, 4, 2, 1, false}, {224, 4, 1, 1, false}, {192, 4, 2, 1, false},
-    {192, 4, 1, 1, false}, {160, 5, 2, 1, false}, {160, 5, 1, 1, false}, {128, 6, 2, 1, false}, {128, 6, 1, 1, false},
-    {96, 7, 2, 1, false},  {96, 7, 1, 1, false},  {64, 8, 2, 1, false},  {64, 8, 1, 1, false},  {256, 4, 1, 2, false},
-    {256, 4, 1, 4, false}, {128, 6, 1, 2, false}, {128, 6, 1, 4, false}, {96, 7, 1, 2, false},  {64, 8, 1, 2, false},
-    {64, 8, 1, 4, false},  {128, 6, 2, 1, true},  {128, 6, 1, 1, true},  {64, 8, 2, 1, true},   {64, 8, 1, 1, true}};
-constexpr int64_t kTileRows = 128, kNarrowest = 64;
+    {128, 256, 4, 2, 1},      {128, 256, 4, 1, 1},       {128, 224, 4, 2, 1},       {128, 224, 4, 1, 1},
+    {128, 192, 4, 2, 1},      {128, 192, 4, 1, 1},       {128, 160, 5, 2, 1},       {128, 160, 5, 1, 1},
+    {128, 128, 6, 2, 1},      {128, 128, 6, 1, 1},       {128, 96, 7, 2, 1},        {128, 96, 7, 1, 1},
+    {128, 64, 8, 2, 1},       {128, 64, 8, 1, 1},        {128, 256, 4, 1, 2},       {128, 256, 4, 1, 4},
+    {128, 128, 6, 1, 2},      {128, 128, 6, 1, 4},       {128, 96, 7, 1, 2},        {128, 64, 8, 1, 2},
+    {128, 64, 8, 1, 4},       {128, 128, 6, 2, 1, true}, {128, 128, 6, 1, 1, true}, {128, 64, 8, 2, 1, true},
+    {128, 64, 8, 1, 1, true}, {64, 64, 13, 1, 1},        {64, 64, 13, 1, 2},        {64, 64, 13, 1, 4},
+    {64, 96, 10, 1, 1},       {64, 96, 10, 1, 2},        {64, 128, 8, 1, 1},        {64, 128, 8, 1, 2}};
+constexpr int64_t kNarrowest = 64;
+constexpr int64_t kStreamTokens = 64;  // the most a stream takes
 
 // Types that wgmma multiplies: 16-bit floats, or 8-bit codes along the depth.
 bool ByWgmma(const GemmWhat& what) {
@@ -67,26 +72,27 @@ int64_t Clusters(const GemmHow& how, const Gpu& gpu) {
 }
 
 void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
-  const int64_t tile_rows = CeilDiv(what.m, kTileRows), rows = CeilDiv(tile_rows, how.multicast);
+  const int64_t tile_rows = CeilDiv(what.m, how.rows), rows = CeilDiv(tile_rows, how.multicast);
   const int64_t clusters = std::max<int64_t>(1, rows * CeilDiv(what.n, how.cols) * what.batch);
   const int64_t waves = CeilDiv(clusters, Clusters(how, gpu)), busy = CeilDiv(clusters, waves) * how.cluster();
   // The cluster of a split leaves after its tile; others persist, no more of them than the waves need.
   how.ctas = how.split > 1 ? clusters * how.cluster() : what.m_constant ? busy : Clusters(how, gpu) * how.cluster();
   // A wave covers about band × (ctas / band) tiles: square in bytes.
-  const double square = std::sqrt(static_cast<double>(gpu.sms) * how.cols / kTileRows) / how.multicast;
+  const double square = std::sqrt(static_cast<double>(gpu.sms) * how.cols / how.rows) / how.multicast;
   how.band = std::max<int64_t>(1, std::lround(square));
 
   // A block of k costs, in clk, the largest of: multiplying it, taking it in, and drawing it from L2.
   const double efficiency = (how.ping_pong ? 1.0 : 0.88) * (1 - 12.0 / how.cols) / (1 - 12.0 / 256);
-  const double filled = what.fills ? std::max<int64_t>(0, how.box - what.m) * (kFillCost - 1) : 0;
-  const double rows_bytes = how.box * 128.0, cols_bytes = how.cols * 128.0;
-  const double block = std::max({4.0 * how.cols / efficiency, (rows_bytes + filled * 128 + cols_bytes) / kSmBytesPerClk,
-                                 (rows_bytes + cols_bytes / how.multicast) * busy / kL2BytesPerClk});
+  const int64_t rows_in = std::min(what.m, how.rows), beyond = std::max<int64_t>(0, how.box - rows_in);
+  const double rows_bytes = (what.fills ? rows_in + beyond * kFillCost : how.box) * 128.0,
+               cols_bytes = how.cols * 128.0;
+  const double block = std::max({how.rows / 32.0 * how.cols / efficiency, (rows_bytes + cols_bytes) / kSmBytesPerClk,
+                                 (how.box * 128.0 + cols_bytes / how.multicast) * busy / kL2BytesPerClk});
   const int64_t depth = CeilDiv(CeilDiv(what.k, BlockDepth(what)), how.split);
   double us = (static_cast<double>(waves) * depth * block + 2.0 * how.cols) * kUsPerClk + 1.0;
   // The epilogue: one consumer's warps issue at half the rate of both.
-  const double finish =
-      how.rows * how.cols / how.split / how.parts * what.finish_ops / (how.ping_pong ? 80 : 110) * kUsPerClk;
+  const double finish = how.rows * how.cols / how.split / how.parts * what.finish_ops /
+                        (how.Consumers() == 1 || how.ping_pong ? 80 : 110) * kUsPerClk;
   const double multiply = depth * block * kUsPerClk;
   if (how.ping_pong) {
     us += waves == 1 ? 0.7 : 0;  // one consumer idles
@@ -101,7 +107,8 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
   if (how.split > 1) {  // the exchange: 17 bytes / ns
     us += 0.1 + waves * how.rows * how.cols * 4e-3 * (how.split - 1) / how.split / 17 + (waves - 1) * 2;
   }
-  how.us = std::max(1.05 * MemoryUs(what, gpu) + 3.5, us) + 0.08 * us;
+  const double memory = 1.05 * MemoryUs(what, gpu);
+  how.us = std::max(memory + std::min(3.5, 2.5 + 0.1 * memory), us) + 0.08 * us;
 }
 
 void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
@@ -114,21 +121,24 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
       continue;
     }
     const bool half_empty = plan.cols >= 2 * what.n && plan.cols > kNarrowest;
+    if (plan.rows <= kStreamTokens && what.m_max >= 0 && what.m_max <= kStreamTokens) {
+      continue;  // streams do
+    }
     if (CeilDiv(what.k, BlockDepth(what)) < plan.split || plan.cols / plan.split % (16 * what.parts) != 0 ||
         half_empty) {
       continue;
     }
     GemmHow how{.form = GemmForm::kTiles,
-                .rows = kTileRows,
+                .rows = plan.rows,
                 .cols = plan.cols,
                 .stages = plan.stages,
                 .multicast = plan.multicast,
                 .split = plan.split,
                 .ping_pong = plan.ping_pong,
-                .box = BoxRows(what.m_max < 0 ? kTileRows : std::min(what.m_max, kTileRows)),
+                .box = BoxRows(what.m_max < 0 ? plan.rows : std::min(what.m_max, plan.rows)),
                 .parts = what.parts};
     if (what.finish_reads) {  // the more room, the earlier it is asked for
-      const int64_t each = 2 * 64 * how.PanelCols() * 2 + 2 * 8,
+      const int64_t each = how.Consumers() * (64 * how.PanelCols() * 2 + 8),
                     room = (gpu.shared_per_block - how.SharedBytes()) / each;
       how.panels = std::clamp(how.TilePanels(), how.panels, how.panels + std::max<int64_t>(0, room));
     }
@@ -139,7 +149,6 @@ void AddTiles(const GemmWhat& what, const Gpu& gpu, std::vector<GemmHow>& all) {
 
 // ---- stream
 
-constexpr int64_t kStreamTokens = 64;         // the most it takes
 constexpr int64_t kStreamShared = 113 << 10;  // two CTAs fit an SM
 constexpr int64_t kStreamRows[] = {8, 16, 24, 32, 40, 48, 56, 64};
 
@@ -241,7 +250,8 @@ int64_t GemmHow::PanelCols() const {
 int64_t GemmHow::SharedBytes() const {
   switch (form) {
     case GemmForm::kTiles: {
-      const int64_t staging = 2 * panels * 64 * PanelCols() * 2, barriers = 2 * stages + 1 + 2 * panels;
+      const int64_t staging = Consumers() * panels * 64 * PanelCols() * 2;
+      const int64_t barriers = 2 * stages + 1 + Consumers() * panels;
       return RoundUp(stages * (rows + cols) * 128 + staging + barriers * 8, 1024);
     }
     case GemmForm::kStream: {

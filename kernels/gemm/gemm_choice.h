@@ -57,6 +57,8 @@ struct GemmHow {
   double us = 0;                     // predicted
 
   int64_t cluster() const { return multicast * split; }
+  // Tiles: warpgroups that multiply 64 rows each.
+  int64_t Consumers() const { return rows / 64; }
   // Tiles: columns of a panel, which has 64 rows; and how many of them a consumer's part of a tile has.
   int64_t PanelCols() const;
   int64_t TilePanels() const { return (ping_pong ? 2 : 1) * cols / split / parts / PanelCols(); }

@@ -170,14 +170,15 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   f.AddView(0, x, "x");
   f.AddView(result, y, "y");
   f.AddEpilogue(query, roles.bias);
-  f.kernel.block = 384;
+  f.kernel.block = static_cast<int>(128 * (1 + how.Consumers()));
   f.kernel.cluster = static_cast<int>(how.cluster());
   const std::string tiles = texts.Tiles(how.rows * how.multicast, how.cols);
   // Persistent but for splits, whose clusters do one tile each.
   f.kernel.grid[0] = how.split > 1
                          ? absl::StrFormat("max(1, %s) * %d", tiles, how.cluster())
                          : absl::StrFormat("min(%d, max(1, %s)) * %d", how.ctas / how.cluster(), tiles, how.cluster());
-  const std::string numbers = HowText(what, {{"kCols", how.cols},
+  const std::string numbers = HowText(what, {{"kRows", how.rows},
+                                             {"kCols", how.cols},
                                              {"kStages", how.stages},
                                              {"kMulticast", how.multicast},
                                              {"kSplit", how.split},
@@ -197,7 +198,7 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   const std::string include = roles.header.empty() ? "" : absl::StrFormat("#include \"%s\"\n", roles.header);
   f.Finish(Include("gemm_tiles") + include + WgmmaText(what.in, what.weight, static_cast<int>(how.cols)) +
                query.epilogue + numbers + check,
-           "384, 1",
+           absl::StrCat(f.kernel.block, ", 1"),
            absl::StrFormat("  %s\n  sl::gemm_tiles<How>(map_a, map_b, %s, %s, y.data, sizes, %s%s);\n", texts.sizes,
                            tma_store ? "map_c" : "map_a", reads ? "map_read" : "map_a", f.epilogue,
                            roles.rows.empty() ? "" : ", " + roles.rows));

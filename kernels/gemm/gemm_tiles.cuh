@@ -1,8 +1,9 @@
 // C[m, n] = epilogue(A[m, k] B) for compute-bound shapes; 16-bit operands and f32 sums, or 8-bit codes and exact s32
 // sums. A block of k is 128 bytes of a row whatever it holds: 64 elements, 128 codes.
 //
-//   warpgroup 0     producer: one lane keeps a ring of kStages slots {A 128 x block, B block x kCols} filled by TMA
-//   warpgroups 1, 2 consumers: each multiplies its 64 rows by all kCols columns and stores them while the ring refills
+//   warpgroup 0     producer: one lane keeps a ring of kStages slots {A kRows x block, B block x kCols} filled by TMA
+//   warpgroups 1, 2 consumers: each multiplies its 64 rows by all kCols columns and stores them while the ring refills;
+//                   kRows 64 has but one
 //
 //   kPingPong       consumers take whole tiles of 128 rows in turn, so one's epilogue hides under the other's products:
 //                   best once CTAs do several tiles.  Else both share each tile (wider, less traffic, both store at
@@ -12,8 +13,8 @@
 //                   distributed shared memory and each finishes its own.  Fixed order of addition, no workspace.
 //
 // How, printed by gemm_text.cpp:
-//   In, Weight, Out; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than are needed
-//   for the largest m; kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have
+//   In, Weight, Out; kRows: 64 or 128; kCols, kStages, kMulticast, kSplit; kBoxRows: rows of a box of A, no more than
+//   are needed for the largest m; kBand: of TileOrder; kPingPong; kWidthMajorB: B is [k, n]; kBatched: tensor maps have
 //   a third dimension; kParts: of the epilogue; kTmaStore: Out has 16 bits and n is a multiple of 8; kCodeLines: Out
 //   has 8 bits and so has n; kReads: the epilogue's fourth argument comes by TMA, into the panels where results are
 //   staged, of which a consumer has kPanels; kWeights: no earlier kernel of the stream writes B
@@ -29,12 +30,13 @@ struct TilePlan : How {
   using typename How::In;
   using typename How::Out;
   using Sum = typename SumOf<In>::type;
-  static constexpr int kBytes = sizeof(In), kRows = 128, kDepth = 128 / kBytes;
+  static constexpr int kBytes = sizeof(In), kRows = How::kRows, kDepth = 128 / kBytes;
   static constexpr int kCols = How::kCols, kStages = How::kStages;
   static constexpr int kMulticast = How::kMulticast, kSplit = How::kSplit;
-  static constexpr int kCluster = kMulticast * kSplit, kThreads = 384;
+  static constexpr int kConsumers = kRows / 64, kMathThreads = kConsumers * 128;
+  static constexpr int kCluster = kMulticast * kSplit, kThreads = 128 + kMathThreads;
   static constexpr int kHalves = How::kPingPong ? 2 : 1;                  // 64-row pieces of one consumer
-  static constexpr int kReaders = How::kPingPong ? 1 : 2;                 // consumers of a slot
+  static constexpr int kReaders = How::kPingPong ? 1 : kConsumers;        // consumers of a slot
   static constexpr int kSlice = kCols / kSplit;                           // columns that one CTA finishes
   static constexpr int kParts = How::kParts, kResults = kSlice / kParts;  // and what they become
 
@@ -47,10 +49,10 @@ struct TilePlan : How {
   static constexpr int kPanel = kResults % 64 == 0 ? 64 : kResults % 32 == 0 ? 32 : 16;     // columns of one TMA store
   static constexpr int kPanelBytes = 64 * kPanel * 2, kPanels = How::kPanels;               // staged per consumer
   static constexpr int kRowPanels = kResults / kPanel, kTilePanels = kHalves * kRowPanels;  // that a consumer finishes
-  static constexpr int kInboxBytes = kSlice / 2 * 256 * 4;                                  // from one CTA of a split
+  static constexpr int kInboxBytes = kSlice / 2 * kMathThreads * 4;                         // from one CTA of a split
 
   static_assert(kMulticast == 1 || kSplit == 1, "a cluster serves one purpose");
-  static_assert(!How::kPingPong || (kSplit == 1 && kCols <= 128));
+  static_assert(!How::kPingPong || (kRows == 128 && kSplit == 1 && kCols <= 128));
   static_assert(kBytes == 2 || !How::kWidthMajorB, "wgmma reads codes along the depth only");
   static_assert(kResults % 16 == 0 && kBoxes % kMulticast == 0);
 };
@@ -58,12 +60,28 @@ struct TilePlan : How {
 template <class P>
 struct TileShared {
   alignas(1024) uint8_t ring[P::kStages][P::kBytesStage];  // A, then B
-  alignas(1024) uint8_t staging[2][P::kPanels][P::kPanelBytes];
-  uint64_t full[P::kStages];       // the producer's announcement and its bytes; consumers only wait
-  uint64_t empty[P::kStages];      // every reader, in every CTA the slot is written for
-  uint64_t arrived;                // the bytes of a split's partial sums
-  uint64_t landed[2][P::kPanels];  // the bytes of what a consumer's epilogue reads
+  alignas(1024) uint8_t staging[P::kConsumers][P::kPanels][P::kPanelBytes];
+  uint64_t full[P::kStages];                   // the producer's announcement and its bytes; consumers only wait
+  uint64_t empty[P::kStages];                  // every reader, in every CTA the slot is written for
+  uint64_t arrived;                            // the bytes of a split's partial sums
+  uint64_t landed[P::kConsumers][P::kPanels];  // the bytes of what a consumer's epilogue reads
 };
+
+template <class P>
+SL_DEVICE void init_barriers(TileShared<P>& sm) {
+  for (int s = 0; s < P::kStages; ++s) {
+    barrier_init(shared_address(&sm.full[s]), 1);
+    barrier_init(shared_address(&sm.empty[s]), P::kReaders * P::kMulticast);
+  }
+  for (int i = 0; i < P::kConsumers * P::kPanels; ++i) {
+    barrier_init(shared_address(&sm.landed[0][i]), 1);
+  }
+  barrier_init(shared_address(&sm.arrived), 1);
+  if constexpr (P::kSplit > 1) {
+    barrier_expect(shared_address(&sm.arrived), (P::kSplit - 1) * P::kInboxBytes);
+  }
+  barrier_init_fence();
+}
 
 // ---- Producer.
 
@@ -294,7 +312,7 @@ SL_DEVICE void exchange_slices(const typename P::Sum (&acc)[P::kCols / 2], typen
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) {
       const Sum* s = &acc[to * kFloats + v * 4];
-      store_peer(box + v * 256 * 16, bits_as<float>(s[0]), bits_as<float>(s[1]), bits_as<float>(s[2]),
+      store_peer(box + v * P::kMathThreads * 16, bits_as<float>(s[0]), bits_as<float>(s[1]), bits_as<float>(s[2]),
                  bits_as<float>(s[3]), bar);
     }
   }
@@ -317,7 +335,7 @@ SL_DEVICE void exchange_slices(const typename P::Sum (&acc)[P::kCols / 2], typen
       float4 f;
       asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
                    : "=f"(f.x), "=f"(f.y), "=f"(f.z), "=f"(f.w)
-                   : "r"(inbox + from * P::kInboxBytes + (v * 256 + math_thread) * 16));
+                   : "r"(inbox + from * P::kInboxBytes + (v * P::kMathThreads + math_thread) * 16));
       own[v * 4] += bits_as<Sum>(f.x), own[v * 4 + 1] += bits_as<Sum>(f.y);
       own[v * 4 + 2] += bits_as<Sum>(f.z), own[v * 4 + 3] += bits_as<Sum>(f.w);
     }
@@ -328,6 +346,28 @@ SL_DEVICE void exchange_slices(const typename P::Sum (&acc)[P::kCols / 2], typen
 template <class P>
 SL_DEVICE int column_of(const TileIndex& tile, int rank) {
   return (tile.col * P::kCols + (P::kSplit > 1 ? rank * P::kSlice : 0)) / P::kParts;
+}
+
+template <class P, class Epilogue>
+SL_DEVICE void fetch_columns(const Epilogue& epilogue, int col, const GemmSizes& sizes) {
+  for (int i = threadIdx.x - 128; i < smaller(P::kResults, sizes.n / P::kParts - col); i += P::kMathThreads) {
+    fetch_column(epilogue, col + i, 0);
+  }
+}
+
+template <class P, class Epilogue>
+SL_DEVICE void finish_tile(const typename P::Sum (&acc)[P::kHalves][P::kCols / 2], TileShared<P>& sm,
+                           TileStore<P>& store, int rank, int row, int col, int batch, const Epilogue& epilogue) {
+  if constexpr (P::kSplit > 1) {
+    typename P::Sum own[P::kSlice / 2];
+    exchange_slices<P>(acc[0], own, sm, rank, ceil_div(store.sizes.k, P::kDepth), store.consumer * 128 + store.thread);
+    store.run(own, 0, row, col, batch, epilogue);
+  } else {
+#pragma unroll
+    for (int half = 0; half < P::kHalves; ++half) {
+      store.run(acc[half], half, row, col, batch, epilogue);
+    }
+  }
 }
 
 template <class P, class Epilogue>
@@ -395,16 +435,7 @@ SL_DEVICE void consume_tiles(TileShared<P>& sm, TileStore<P>& store, const TileO
       pin(acc[half]);
     }
     release(previous);
-    if constexpr (P::kSplit > 1) {
-      typename P::Sum own[P::kSlice / 2];
-      exchange_slices<P>(acc[0], own, sm, rank, ceil_div(store.sizes.k, P::kDepth), consumer * 128 + thread);
-      store.run(own, 0, row, col, tile.batch, epilogue);
-    } else {
-#pragma unroll
-      for (int half = 0; half < P::kHalves; ++half) {
-        store.run(acc[half], half, row, col, tile.batch, epilogue);
-      }
-    }
+    finish_tile(acc, sm, store, rank, row, col, tile.batch, epilogue);
     if (P::kPingPong) {
       ring.skip(block1 - block0);
     }
@@ -437,18 +468,7 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
 
   if (threadIdx.x == 0) {
     prefetch_map(map_a), prefetch_map(map_b), prefetch_map(map_c), prefetch_map(map_read);
-    for (int s = 0; s < P::kStages; ++s) {
-      barrier_init(shared_address(&sm.full[s]), 1);
-      barrier_init(shared_address(&sm.empty[s]), P::kReaders * P::kMulticast);
-    }
-    for (int i = 0; i < 2 * P::kPanels; ++i) {
-      barrier_init(shared_address(&sm.landed[0][i]), 1);
-    }
-    barrier_init(shared_address(&sm.arrived), 1);
-    if constexpr (P::kSplit > 1) {
-      barrier_expect(shared_address(&sm.arrived), (P::kSplit - 1) * P::kInboxBytes);
-    }
-    barrier_init_fence();
+    init_barriers(sm);
   }
   if constexpr (P::kCluster > 1) {
     cluster_sync();
@@ -458,7 +478,9 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
   let_next_begin();  // its CTA cannot come in before this one leaves: shared memory is full
 
   if (group == 0) {
-    give_registers<40>();
+    if constexpr (P::kConsumers > 1) {
+      give_registers<40>();
+    }
     if (thread == 0) {
       TileProducer<P, Rows>{sm, map_a, map_b, rows, rank}.run(order, first, stride, block0, block1);
     }
@@ -469,13 +491,11 @@ SL_DEVICE void gemm_tiles(const TensorMap& map_a, const TensorMap& map_b, const 
       }
     }
   } else {
-    take_registers<232>();
-    const int result = threadIdx.x - 128;
-    if (first < order.count() && result < P::kResults) {
-      const int col = column_of<P>(order.at(first), rank) + result;
-      if (col < sizes.n / P::kParts) {
-        fetch_column(epilogue, col, 0);
-      }
+    if constexpr (P::kConsumers > 1) {
+      take_registers<232>();
+    }
+    if (first < order.count()) {
+      fetch_columns<P>(epilogue, column_of<P>(order.at(first), rank), sizes);
     }
     wait_for_previous();  // what the epilogue reads
     TileStore<P> store{

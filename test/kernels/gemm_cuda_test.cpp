@@ -290,6 +290,12 @@ TEST(GemmChoice, ManyTilesPersistAndAlternate) {
   EXPECT_LE(how.ctas, Hopper().sms);
 }
 
+// A layer of 128 rows leaves SMs idle, and those at work wait for what they take in: less for tiles of 64 rows.
+TEST(GemmChoice, AShortNarrowProductHasTilesOf64Rows) {
+  EXPECT_EQ(Best(Linear(128, 768, 768)).rows, 64);
+  EXPECT_EQ(Best(Linear(4096, 768, 768)).rows, 128);
+}
+
 // Two tiles an SM at most, so a plain product shares tiles; an expensive epilogue must not wait for the products' end.
 TEST(GemmChoice, WhatAnEpilogueCostsDecidesAboutPingPong) {
   GemmWhat what = Linear(4096, 3072, 1536);
@@ -346,7 +352,8 @@ TEST(GemmCuda, RowsMayVaryBelowTheirBound) {
       const int64_t blocks = Blocks(kernel, rows, 4096);
       EXPECT_EQ(blocks % kernel.cluster, 0) << plan.name;
       if (how.form == kTiles && how.split > 1) {  // a split's cluster does one tile
-        EXPECT_EQ(blocks, std::max<int64_t>(1, (rows + 127) / 128 * ((4096 + how.cols - 1) / how.cols)) * how.split);
+        EXPECT_EQ(blocks, std::max<int64_t>(1, (rows + how.rows - 1) / how.rows * ((4096 + how.cols - 1) / how.cols)) *
+                              how.split);
       } else if (how.form == kTiles) {
         EXPECT_LE(blocks, Hopper().sms);
       } else {
@@ -405,7 +412,8 @@ TEST(GemmCuda, BoxesAreNoTallerThanTheRowsMeant) {
     for (const CudaPlan& plan : FindCudaFamily("linear")->plans(query, Hopper(), why)) {
       const GemmHow how = FromPlanNumbers<GemmHow>(plan.numbers);
       if (how.form != kAny) {
-        EXPECT_EQ(how.form == kTiles ? how.box : how.cols, box) << plan.name;
+        EXPECT_EQ(how.form == kTiles ? how.box : how.cols, how.form == kTiles ? std::min<int64_t>(how.rows, box) : box)
+            << plan.name;
       }
     }
   }
