@@ -1,6 +1,8 @@
 """Products of 8-bit codes: exact sums, and sums that an epilogue makes codes again.  Timed against the same product in f16."""
 import math
 
+from gemm_suite import varying
+
 # scale of each column, i32 added to each sum, then zero point -3.
 REQUANTIZE = """
 struct Epilogue {
@@ -35,13 +37,6 @@ def conv(batch, c, f, image, kernel, stride=1, outside=0, groups=1, signs=("ui8"
     if out != "i32":
         query |= {"epilogue": REQUANTIZE, "epilogue_ins": 2}
         query["ins"] += [{"dtype": "f32", "dims": [f], "weight": True}, {"dtype": "i32", "dims": [f], "weight": True}]
-    return query
-
-
-def varying(query, most):
-    m = query["outs"][0]["dims"][0]
-    for operand in query["ins"][:1] + query["outs"]:
-        operand["dims"][0] = {"min": 0, "max": most, "typical": most, "actual": m}
     return query
 
 

@@ -1,6 +1,8 @@
 """Convolutions, channels last: which are asked for, checked and timed."""
 import math
 
+from gemm_suite import varying
+
 # ResNet-50's, each shape once: channels, features, size of the image, kernel, stride.
 RESNET = [(3, 64, 224, 7, 2), (64, 64, 56, 1, 1), (64, 64, 56, 3, 1), (64, 256, 56, 1, 1), (256, 64, 56, 1, 1), (256, 128, 56, 1, 1), (128, 128, 56, 3, 2), (256, 512, 56, 1, 2), (128, 512, 28, 1, 1),
           (512, 128, 28, 1, 1), (128, 128, 28, 3, 1), (512, 256, 28, 1, 1), (256, 256, 28, 3, 2), (512, 1024, 28, 1, 2), (256, 1024, 14, 1, 1), (1024, 256, 14, 1, 1), (256, 256, 14, 3, 1),
@@ -31,14 +33,6 @@ def conv(batch, c, f, image, kernel, stride=1, pad=None, dilation=1, groups=1, d
     if residual:
         query |= {"epilogue": RESIDUAL % {"type": "sl::" + dtype if dtype != "f32" else "float"}, "epilogue_ins": len(ins)}
         query["ins"] = ins + [{"dtype": dtype, "dims": [batch, *result, f]}]
-    return query
-
-
-def varying(query, most):
-    """The same with a batch between 0 and `most`: `actual` is this run's."""
-    batch = query["outs"][0]["dims"][0]
-    for operand in query["ins"][:1] + query["outs"]:
-        operand["dims"][0] = {"min": 0, "max": most, "typical": most, "actual": batch}
     return query
 
 

@@ -86,7 +86,7 @@ def matmul(batch, m, n, k, dtype="bf16", transpose_b=False):
 
 
 def varying(query, most):
-    """The same with the rows between 0 and `most`: `actual` is this run's."""
+    """The same with the first dimension, rows or a batch, between 0 and `most`: `actual` is this run's."""
     m = query["outs"][0]["dims"][0]
     for operand in query["ins"][:1] + query["outs"]:
         operand["dims"][0] = {"min": 0, "max": most, "typical": most, "actual": m}
