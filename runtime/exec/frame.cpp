@@ -58,6 +58,9 @@ Frame::Frame(Engine& engine, const FunctionDesc& function)
     tensors_[v].rank = function.views[v].rank;
   }
   if (engine.device != nullptr && !function.segments.empty()) {
+    for (const SegmentDesc& segment : function.segments) {
+      stale_.emplace_back(function, segment.begin, segment.end);
+    }
     device_ = std::make_unique<DeviceFrame>(engine, function, roots_, tensors_);
   }
 }
@@ -119,11 +122,11 @@ absl::Status Frame::RunInstrs() {
 }
 
 absl::Status Frame::RunOnDevice(size_t index) {
-  const SegmentDesc& segment = function_.segments[index];
-  for (uint32_t i = segment.begin; i < segment.end; ++i) {
-    const InstrDesc& instr = function_.instrs[i];
-    if (!Fill(instr.ins, instr.end)) {
-      return BadView(instr);
+  for (uint32_t v : stale_[index].Find(engine_.sizes.slots(), roots_)) {
+    if (!FillView(v)) {
+      stale_[index].Forget();
+      return BadView(*std::find_if(function_.instrs.begin(), function_.instrs.end(),
+                                   [&](const InstrDesc& instr) { return instr.ins <= v && v < instr.end; }));
     }
   }
   return device_->RunSegment(index);

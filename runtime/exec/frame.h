@@ -15,13 +15,9 @@
 #include "runtime/exec/engine.h"
 #include "runtime/exec/memory_plan.h"
 #include "runtime/exec/program.h"
+#include "runtime/exec/stale_views.h"
 
 namespace sluice::exec {
-
-struct Memory {
-  uint8_t* data = nullptr;
-  int64_t bytes = 0;
-};
 
 // The loop-carried and stacked values of one Loop instruction, kept between runs.
 struct LoopValues {
@@ -119,6 +115,7 @@ class Frame {
   std::vector<Memory> call_memory_;
   std::vector<kernels::Tensor> call_results_;
   std::vector<LoopValues> loops_;
+  std::vector<StaleViews> stale_;        // one a segment
   std::unique_ptr<DeviceFrame> device_;  // null: no launch of this function runs on a GPU
 };
 
