@@ -12,6 +12,9 @@ def ChooseTokensPass : Pass<"sluice-choose-tokens", "::mlir::ModuleOp"> {
     Input: @main with an argument of role `tokens`, a result of role `logits` and a cache that grows.
     Output: one more result of @main, of role `next`: the `nn.arg_reduce` of each sequence's last logits, in the type of the
     tokens. A step of greedy generation feeds it to the next one without a way over the host; callers do not see it.
+    The last logits are computed anew, through ops that compute positions alone (`nn.linear`, norms, element-wise ones),
+    from the values on that other results need: the logits of all positions are left to whoever asks for them
+    (the runtime computes what is wanted).
 
     Leaves everything else alone, and the CPU, where logits are at hand.
   }];

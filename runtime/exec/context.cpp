@@ -222,10 +222,13 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
   }
   RETURN_IF_ERROR(BindSizes(inputs));
   RETURN_IF_ERROR(PrepareStates(inputs));
+  const std::vector<PortDesc>& ports = model_->program().main().outputs;
+  engine_.wanted = wait || model_->program().next < 0 ? kAlways : kAlways | ports[model_->program().next].bit;
   bool queued = engine_.device != nullptr && (engine_.device->stream.borrowed() || !wait);
   for (size_t i = 0; i < outputs.size(); ++i) {
     given_[i] = outputs[i].on_device ? Memory{} : Memory{static_cast<uint8_t*>(outputs[i].data), outputs[i].bytes};
     queued = queued && (outputs[i].on_device || !outputs[i].wanted);
+    engine_.wanted |= outputs[i].wanted ? ports[i].bit : 0;
   }
   RETURN_IF_ERROR(engine_.frames[0]->Run(inputs, given_, facts));
   engine_.counters.queue_ns += engine_.device != nullptr ? NowNs() - begin : 0;

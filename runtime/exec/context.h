@@ -25,7 +25,7 @@
 namespace sluice::exec {
 
 struct RunOutput {
-  bool wanted = true;    // false: do not bother (a state then stays where it is)
+  bool wanted = true;    // false: nothing is computed for it alone (a state stays where it is)
   void* data = nullptr;  // the caller's memory of `bytes`; null: the context keeps the result
   int64_t bytes = 0;
   bool on_device = false;  // `data` is memory of the model's GPU
@@ -62,8 +62,8 @@ class Context {
                    const InputFacts& facts = {}) {
     return Run(inputs, outputs, facts, /*wait=*/true);
   }
-  // The same on a GPU, but returns once the run is queued; no output may be wanted on the host.  Errors of kernels come
-  // with a later call.
+  // The same on a GPU, but chooses tokens where the model does, and returns once the run is queued; no output may be
+  // wanted on the host.  Errors of kernels come with a later call.
   absl::Status Queue(std::span<const kernels::Tensor> inputs, std::span<RunOutput> outputs, const InputFacts& facts) {
     return Run(inputs, outputs, facts, /*wait=*/false);
   }
@@ -73,7 +73,7 @@ class Context {
     const Program& program = model_->program();
     return engine_.device != nullptr && program.next >= 0 && !program.main().segments.empty();
   }
-  // Those of the last run, [batch, 1], in memory of the GPU until the next one.
+  // Those of the last run that was queued, [batch, 1], in memory of the GPU until the next one.
   absl::StatusOr<kernels::Tensor> Chosen();
   // Queues a copy of them to the host.
   absl::Status CopyChosen(PinnedTokens& to);

@@ -28,6 +28,8 @@ absl::Status DecodeFunction(const Program& program, const std::vector<DecodedKer
 // Splits the function's buffers and workspaces into stages; fills `stages`, `binds` and the `stage` fields.
 absl::Status AssignStages(const Program& program, FunctionDesc& function);
 
+// Finds which of @main's outputs each buffer and instruction serves; those of other functions serve always.
+void AssignServed(FunctionDesc& main);
 // Groups instructions that run on the GPU into segments.
 void AssignSegments(FunctionDesc& function);
 

@@ -15,6 +15,7 @@ void Summarise(const FunctionDesc& function, SegmentDesc& segment) {
   std::set<uint32_t> writes;
   for (uint32_t i = segment.begin; i < segment.end; ++i) {
     const InstrDesc& instr = function.instrs[i];
+    segment.serves |= instr.serves;
     for (uint32_t v = instr.ins; v < instr.end; ++v) {
       const int32_t b = function.views[v].buffer;
       if (b < 0) {

@@ -235,6 +235,7 @@ absl::StatusOr<std::unique_ptr<const Program>> Decode(std::shared_ptr<const arti
     FunctionDesc& decoded = program->functions.emplace_back();
     RETURN_IF_ERROR(DecodeFunction(*program, kernels, *function, decoded));
   }
+  AssignServed(program->functions.front());
   for (FunctionDesc& function : program->functions) {
     AssignSegments(function);
     RETURN_IF_ERROR(AssignStages(*program, function));

@@ -185,6 +185,7 @@ absl::Status Decoder::Step(std::span<const int64_t> tokens) {
   const int64_t count = static_cast<int64_t>(tokens.size()) / batch_;
   RETURN_IF_ERROR(FillAll(tokens, count));
   outputs_[logits_].wanted = true;
+  chose_ = false;
   RETURN_IF_ERROR(context_.Run(inputs_, outputs_, {.kept = kept_}));
   const Tensor& logits = outputs_[logits_].tensor;
   if (logits.rank < 2 || logits.elements() == 0 || logits.sizes[0] != batch_) {
@@ -198,7 +199,7 @@ absl::Status Decoder::Step(std::span<const int64_t> tokens) {
 
 absl::Status Decoder::Queue(std::span<const int64_t> tokens) {
   if (!chooses() || queued() >= kQueued || static_cast<int64_t>(tokens.size()) % batch_ != 0 ||
-      (tokens.empty() && queued_ == 0)) {
+      (tokens.empty() && !chose_)) {
     return absl::FailedPreconditionError(
         "tokens: none given or chosen before, not the same number for each sequence, or no room to choose more");
   }
@@ -216,6 +217,7 @@ absl::Status Decoder::Queue(std::span<const int64_t> tokens) {
   }
   RETURN_IF_ERROR(context_.CopyChosen(chosen_[queued_ % kQueued]));
   ++queued_;
+  chose_ = true;
   length_ += count;
   GrowInputs();
   return absl::OkStatus();

@@ -86,6 +86,7 @@ class Decoder {
   std::deque<PinnedTokens> chosen_;
   std::vector<int64_t> taken_tokens_;
   int64_t queued_ = 0, taken_ = 0;
+  bool chose_ = false;  // the last step was queued
 };
 
 }  // namespace sluice::exec

@@ -158,6 +158,9 @@ absl::Status DeviceFrame::Place(size_t index, const MemoryPlan& plan) {
     addresses_[desc.arena[i]] = stage.arena.address() + static_cast<CUdeviceptr>(plan.offsets[i]);
   }
   for (uint32_t b : desc.outputs) {
+    if ((function_.buffers[b].serves & engine_.wanted) == 0) {
+      continue;
+    }
     RETURN_IF_ERROR(Reserve(ports_.at(b), RoomOf(function_.outputs[function_.buffers[b].index], plan)));
     addresses_[b] = ports_.at(b).address();
   }
@@ -398,7 +401,7 @@ absl::Status DeviceFrame::RunSegment(size_t index) {
   if (device_.launch_by_launch || engine_.observer != nullptr) {
     RETURN_IF_ERROR(LaunchEach(segment));
   } else {
-    std::vector<uint64_t> key = {device_.generation};
+    std::vector<uint64_t> key = {device_.generation, engine_.wanted & segment.serves};
     for (const StageMemory& stage : stages_) {
       key.push_back(stage.plan == nullptr ? 0 : stage.plan->serial);
     }

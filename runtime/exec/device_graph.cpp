@@ -288,6 +288,9 @@ absl::Status DeviceFrame::AddNodes(const std::vector<Launch>& launches, cuda::CU
 absl::StatusOr<cuda::CUgraphExec> DeviceFrame::Build(const SegmentDesc& segment) {
   std::vector<Launch> launches;
   for (uint32_t i = segment.begin; i < segment.end; ++i) {
+    if ((function_.instrs[i].serves & engine_.wanted) == 0) {
+      continue;
+    }
     ASSIGN_OR_RETURN(Launch launch, Prepare(function_.instrs[i]));
     if (launch.grid[0] > 0 && launch.grid[1] > 0 && launch.grid[2] > 0) {
       launches.push_back(std::move(launch));
@@ -338,6 +341,9 @@ absl::StatusOr<int64_t> DeviceFrame::LaunchAndWait(const Launch& launch) {
 absl::Status DeviceFrame::LaunchEach(const SegmentDesc& segment) {
   for (uint32_t i = segment.begin; i < segment.end; ++i) {
     const InstrDesc& instr = function_.instrs[i];
+    if ((instr.serves & engine_.wanted) == 0) {
+      continue;
+    }
     ASSIGN_OR_RETURN(const Launch launch, Prepare(instr));
     const int64_t begin = engine_.observer == nullptr ? 0 : NowNs();
     const absl::StatusOr<int64_t> ns = LaunchAndWait(launch);

@@ -53,6 +53,7 @@ struct Engine {
   std::vector<std::unique_ptr<Frame>> frames;  // one a function: none calls itself
   LaunchObserver* observer = nullptr;
   std::atomic<bool> cancelled{false};
+  uint64_t wanted = ~uint64_t{0};  // outputs of @main that the run is for, and kAlways
 };
 
 }  // namespace sluice::exec

@@ -79,6 +79,9 @@ absl::Status Frame::RunInstrs() {
       i = function_.segments[segment++].end - 1;
       continue;
     }
+    if ((instr.serves & engine_.wanted) == 0) {
+      continue;
+    }
     if (device_ != nullptr) {
       RETURN_IF_ERROR(device_->BeforeHost(i));
     }

@@ -24,6 +24,10 @@
 
 namespace sluice::exec {
 
+// Sets of outputs of a function that somebody asks for: a bit each (PortDesc::bit), and one for what no caller can do
+// without (caches, sizes that data decide).
+constexpr uint64_t kAlways = uint64_t{1} << 63;
+
 enum class BufferKind : uint8_t { kArena, kWeight, kConstant, kInput, kOutput, kState, kAlias };
 
 struct BufferDesc {
@@ -34,6 +38,7 @@ struct BufferDesc {
   int32_t stage = 0;              // Arena and Output: the stage that places it
   const uint8_t* data = nullptr;  // Constant
   int64_t length = 0;
+  uint64_t serves = 0;  // outputs that need its bytes
 };
 
 // A view, with the chain of aliases under it resolved.
@@ -77,6 +82,7 @@ struct InstrDesc {
   int32_t then_function = -1, else_function = -1;
   int32_t loop = -1;  // number of the loop in its function
   uint32_t carried = 0;
+  uint64_t serves = kAlways;  // outputs that need it: a run that wants none of them leaves it out
   int32_t stage = 0;          // that holds its workspace
   int32_t begins_stage = -1;  // calls that bind symbols: the stage planned after it
   std::string kernel_name;
@@ -93,7 +99,8 @@ struct PortDesc {
   std::vector<uint32_t> sizes;  // slots
   std::string role;
   int32_t state = -1;
-  int32_t buffer = -1;  // index into FunctionDesc::buffers, resolved to a root
+  uint64_t bit = kAlways;  // of an output of @main that is no state: its own, or one it shares with others
+  int32_t buffer = -1;     // index into FunctionDesc::buffers, resolved to a root
   uint32_t alias_begin = 0, alias_end = 0;
 };
 
@@ -112,6 +119,7 @@ struct SegmentDesc {
   uint32_t begin = 0, end = 0;   // instructions
   std::vector<uint32_t> needs;   // buffers whose bytes from before it reads, or writes a part of
   std::vector<uint32_t> writes;  // buffers
+  uint64_t serves = 0;           // what its instructions do
 };
 
 struct FunctionDesc {

@@ -1,6 +1,7 @@
 // Decoders on a GPU that a fake driver plays (fake_driver.h): what is copied when, and that nobody overtakes anybody.
 #include <algorithm>
 #include <deque>
+#include <map>
 
 #include "runtime/api/generate.h"
 #include "runtime/base/thread_pool.h"
@@ -159,6 +160,49 @@ TEST(DeviceRun, AStepIsFedWhatTheOneBeforeChose) {
     EXPECT_EQ(chosen, expected);
     EXPECT_EQ(decoder->length(), 3 + kSteps);
   }
+}
+
+// A decoder whose `next` does not come from its logits: each is computed where it is wanted, and the cache always.
+std::map<std::string, int> launched;
+
+std::unique_ptr<exec::Context> ContextOfTwoHeads() {
+  const auto counted = [](const std::string& name) { return [name](const test::FakeParams&) { ++launched[name]; }; };
+  const int two = 2 + 2 * 2, three = 2 + 2 * 3;
+  ArtifactBuilder b;
+  FunctionBuilder& main = b.Function("main");
+  const int ids = main.Input("ids", DType::kI64, {"batch", "seq"}, "tokens");
+  const int cache = b.State("0.k", DType::kI64, {"batch", "past", "1"}, {"batch", "past + seq", "1"}, 1);
+  const int logits = main.Output("logits", DType::kF32, {"batch", "seq", "8"}, "logits");
+  const int next = main.Output("next", DType::kI64, {"batch", "min(1, seq)"}, "next");
+  const int hidden = main.Arena("8 * batch * seq");
+  const auto launch = [&](const std::string& name, int in, auto out, int rank) {
+    test::FakeKernel(name, {1, two, rank}, counted(name));
+    main.Launch(CudaKernel(b, name.c_str(), {{Kind::Step, 0}, {Kind::Operand, 0}, {Kind::Operand, 1}}),
+                Views(main.View(in, {"batch", "seq"}, DType::kI64)), Views(std::move(out)))
+        .blocks = b.Slots({"batch", "1", "1"});
+  };
+  launch("cache", ids, main.View(cache, {"batch", "seq", "1"}, DType::kI64, "", "past"), three);
+  launch("hidden", ids, main.View(hidden, {"batch", "seq"}, DType::kI64), two);
+  launch("head", hidden, main.View(logits, {"batch", "seq", "8"}), three);
+  launch("choose", ids, main.View(next, {"batch", "min(1, seq)"}, DType::kI64), two);
+  launched.clear();
+  return test::NewContext(b.Finish({{"sm_90a", {1}}}));
+}
+
+TEST(DeviceRun, ComputesWhatIsWanted) {
+  using Launched = std::map<std::string, int>;
+  const auto context = ContextOfTwoHeads();
+  const auto decoder = exec::Decoder::Create(*context, 2).value();
+  ASSERT_TRUE(decoder->Queue(kPrompts).ok());
+  ASSERT_TRUE(decoder->Chosen().ok());
+  EXPECT_EQ(launched, (Launched{{"cache", 1}, {"choose", 1}}));
+  ASSERT_TRUE(decoder->Step({{1, 2}}).ok());
+  EXPECT_EQ(launched, (Launched{{"cache", 2}, {"choose", 1}, {"hidden", 1}, {"head", 1}}));
+  EXPECT_FALSE(decoder->Queue({}).ok());  // logits chose nothing
+  ASSERT_TRUE(decoder->Queue({{1, 2}}).ok());
+  ASSERT_TRUE(decoder->Queue({}).ok());
+  ASSERT_TRUE(decoder->Chosen().ok() && decoder->Chosen().ok());
+  EXPECT_EQ(launched, (Launched{{"cache", 4}, {"choose", 3}, {"hidden", 1}, {"head", 1}}));
 }
 
 // Sizes, positions and what is new of the mask go in one copy; chosen tokens stay where they are, unless that is
