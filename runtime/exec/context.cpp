@@ -201,9 +201,9 @@ absl::Status Context::RunPrepared(std::span<const Tensor> inputs, std::span<RunO
   const int64_t begin = engine_.device != nullptr ? NowNs() : 0;
   RETURN_IF_ERROR(CheckInputs(inputs, true));
   const auto complete = [&](const auto& list) { return list.empty() || list.size() == inputs.size(); };
-  if (!complete(facts.on_device) || !complete(facts.kept)) {
-    return absl::InvalidArgumentError(absl::StrFormat("inputs: %d given, places of %d, kept bytes of %d", inputs.size(),
-                                                      facts.on_device.size(), facts.kept.size()));
+  if (!complete(facts.on_device) || !complete(facts.kept) || !complete(facts.ahead)) {
+    return absl::InvalidArgumentError(absl::StrFormat("inputs: %d given, facts of %d, %d and %d", inputs.size(),
+                                                      facts.on_device.size(), facts.kept.size(), facts.ahead.size()));
   }
   if (outputs.size() != model_->outputs().size()) {
     return absl::InvalidArgumentError(

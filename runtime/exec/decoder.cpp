@@ -68,6 +68,7 @@ absl::Status Decoder::FindRoles() {
   bytes_.resize(model.inputs().size());
   inputs_.resize(model.inputs().size());
   kept_.resize(model.inputs().size(), 0);
+  ahead_.resize(model.inputs().size(), 0);
   outputs_.resize(model.outputs().size());
   bool tokens = false;
   for (size_t i = 0; i < model.inputs().size(); ++i) {
@@ -125,11 +126,13 @@ absl::Status Decoder::Fill(size_t input, int64_t fed, int64_t past) {
     t.sizes[0] = t.rank == 2 ? batch_ : width;
   }
   SetDenseStrides(t);
-  const int64_t n = t.elements();
-  // A mask is all ones: those of the step before stay.
-  const int64_t begin =
-      role == Role::kMask ? std::min(n, static_cast<int64_t>(bytes_[input].size()) * 8 / BitWidth(port.dtype)) : 0;
+  // A mask is all ones: those of steps before stay, and those of steps to come, as far as the caches have room, go with
+  // them.
+  const bool ones = role == Role::kMask;
+  const int64_t n = ones ? std::max(t.elements(), batch_ * capacity_) : t.elements();
+  const int64_t begin = ones ? static_cast<int64_t>(bytes_[input].size()) * 8 / BitWidth(port.dtype) : 0;
   kept_[input] = ByteSize(port.dtype, begin);
+  ahead_[input] = ByteSize(port.dtype, n) - ByteSize(port.dtype, t.elements());
   bytes_[input].resize(static_cast<size_t>(ByteSize(port.dtype, n)));
   t.data = bytes_[input].data();
   const bool written = Write(port.dtype, bytes_[input].data(), begin, n, [&](int64_t i) -> int64_t {
@@ -186,7 +189,7 @@ absl::Status Decoder::Step(std::span<const int64_t> tokens) {
   RETURN_IF_ERROR(FillAll(tokens, count));
   outputs_[logits_].wanted = true;
   chose_ = false;
-  RETURN_IF_ERROR(context_.Run(inputs_, outputs_, {.kept = kept_}));
+  RETURN_IF_ERROR(context_.Run(inputs_, outputs_, {.kept = kept_, .ahead = ahead_}));
   const Tensor& logits = outputs_[logits_].tensor;
   if (logits.rank < 2 || logits.elements() == 0 || logits.sizes[0] != batch_) {
     return absl::FailedPreconditionError("output '" + context_.model().outputs()[logits_].name +
@@ -211,7 +214,7 @@ absl::Status Decoder::Queue(std::span<const int64_t> tokens) {
   }
   RETURN_IF_ERROR(FillAll(tokens, count));
   outputs_[logits_].wanted = false;
-  RETURN_IF_ERROR(context_.Queue(inputs_, outputs_, {.on_device = on_device_, .kept = kept_}));
+  RETURN_IF_ERROR(context_.Queue(inputs_, outputs_, {.on_device = on_device_, .kept = kept_, .ahead = ahead_}));
   if (static_cast<int64_t>(chosen_.size()) < kQueued) {
     chosen_.emplace_back(context_.model().device()->device());
   }

@@ -80,6 +80,7 @@ class Decoder {
   std::vector<kernels::Tensor> inputs_;
   std::vector<RunOutput> outputs_;
   std::vector<int64_t> kept_;       // one an input: InputFacts
+  std::vector<int64_t> ahead_;      // likewise
   std::vector<uint8_t> on_device_;  // likewise, of a step that is fed there
   size_t tokens_ = 0;               // input
   // What steps chose, by turns; how many were queued, and asked for.

@@ -64,6 +64,7 @@ DeviceFrame::DeviceFrame(Engine& engine, const FunctionDesc& function, const std
       held_(function.buffers.size()),
       foreign_(function.buffers.size(), 0),
       kept_(function.buffers.size(), 0),
+      ahead_(function.buffers.size(), 0),
       addresses_(function.buffers.size(), 0),
       first_write_(function.buffers.size(), std::numeric_limits<int64_t>::max()),
       last_read_(function.buffers.size(), -1),
@@ -130,6 +131,7 @@ void DeviceFrame::Begin(const InputFacts& facts) {
     const bool input = function_.buffers[b].kind == BufferKind::kInput;
     foreign_[b] = input && !facts.on_device.empty() ? facts.on_device[function_.buffers[b].index] : 0;
     kept_[b] = input && !facts.kept.empty() ? facts.kept[function_.buffers[b].index] : 0;
+    ahead_[b] = input && !facts.ahead.empty() ? facts.ahead[function_.buffers[b].index] : 0;
     held_[b] = {.host = input && foreign_[b] == 0, .device = false};
   }
 }
@@ -265,7 +267,7 @@ absl::Status DeviceFrame::ToDevice(uint32_t b) {
     return device_.stream.CopyWithin(address, from, BytesOf(b));
   }
   if (staged) {
-    return Stage(part, roots_[b].data, BytesOf(b), kept_[b]);
+    return Stage(part, roots_[b].data, std::min(BytesOf(b) + ahead_[b], rooms_[part]), kept_[b]);
   }
   const BufferDesc& buffer = function_.buffers[b];
   const uint8_t* from = buffer.kind == BufferKind::kState ? engine_.states[buffer.index].data() : roots_[b].data;

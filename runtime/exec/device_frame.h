@@ -38,7 +38,8 @@ struct Held {
 // What is known of a run's inputs besides their tensors; of each: one an input, or nothing.
 struct InputFacts {
   std::span<const uint8_t> on_device;  // not 0: its data are in memory of the model's GPU
-  std::span<const int64_t> kept;       // so many of its first bytes are what they were in the run before
+  std::span<const int64_t> kept;       // so many bytes at its data are what they were in the run before
+  std::span<const int64_t> ahead;      // so many bytes behind its own are those of later, longer ones
 };
 
 // What the device frames of one context share.
@@ -153,7 +154,7 @@ class DeviceFrame {
   const std::vector<kernels::Tensor>& tensors_;
   std::vector<Held> held_;                        // one a buffer; a state's is the engine's
   std::vector<uint8_t> foreign_;                  // one a buffer: the caller's, on the device
-  std::vector<int64_t> kept_;                     // one a buffer: InputFacts::kept
+  std::vector<int64_t> kept_, ahead_;             // one a buffer: of InputFacts
   std::vector<cuda::CUdeviceptr> addresses_;      // one a buffer
   std::map<uint32_t, cuda::DeviceBlock> ports_;   // of outputs and of large inputs
   std::vector<int64_t> first_write_, last_read_;  // one a buffer: instructions

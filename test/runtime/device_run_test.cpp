@@ -227,6 +227,20 @@ TEST(DeviceRun, AStepCopiesOnceEachWay) {
   }
 }
 
+// 64 masks of 130 positions are 66,560 bytes, what is new of them too far behind the rest to go with it.  It goes when
+// the caches have got more room, for the prompt and for the step behind it, and then no more until that is used.
+TEST(DeviceRun, AMaskGoesAhead) {
+  const auto context = NewContext();
+  const auto decoder = exec::Decoder::Create(*context, 64).value();
+  ASSERT_TRUE(decoder->Queue(std::vector<int64_t>(64 * 130, 1)).ok());
+  for (int step = 0; step < 10; ++step) {
+    const test::FakeCounts before = test::Counts();
+    ASSERT_TRUE(decoder->Queue({}).ok());
+    ASSERT_TRUE(decoder->Chosen().ok());
+    EXPECT_EQ(test::Counts().copies_in - before.copies_in, step < 2 ? 2 : 1) << step;
+  }
+}
+
 TEST(DeviceRun, NoMoreThanTwoStepsAreAhead) {
   const auto context = NewContext();
   const auto decoder = exec::Decoder::Create(*context, 2).value();
