@@ -73,6 +73,8 @@ void Sort(std::vector<CudaPlan>& plans) {
 // Numbers of rows at which plans are compared, and how much faster one must be to be worth an image of its own.
 constexpr int64_t kRungs[] = {65536, 32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
 constexpr double kWorth = 1.025;
+// Up to so many rows there are plans whatever is typical: of sequences, say, where only a batch varies.
+constexpr int64_t kAnyRows = 512;
 
 // A product of dimensions ("x0_0 * x0_1", as CudaFamily::rows says it), each as `number` takes it; -1: one of them is.
 template <typename Number>
@@ -107,7 +109,7 @@ std::vector<CudaForm> SmallerForms(CudaQuery query, const std::string& rows, con
   std::vector<CudaForm> forms;
   CudaPlan current = most;
   for (const int64_t rung : kRungs) {
-    if (rung < least || rung > typical || (bound >= 0 && rung >= bound)) {
+    if (rung < least || rung > std::max(typical, kAnyRows) || (bound >= 0 && rung >= bound)) {
       continue;
     }
     query.rows_max = rung;

@@ -297,6 +297,15 @@ TEST(GemmCuda, UnknownRowsGetAPlanForEachRange) {
   EXPECT_EQ(FromPlanNumbers<GemmHow>(choice->plan.numbers).form, kTiles);
 }
 
+// A batch of last positions may be larger than what is typical of it: some hundred rows have plans of their own.
+TEST(GemmCuda, MoreRowsThanTypicalGetPlans) {
+  CudaDim batch = Varying(-1);
+  batch.typical = 4;
+  const absl::StatusOr<CudaChoice> choice = ChooseCuda(LinearQuery(batch, 4096, 14336), Hopper());
+  ASSERT_TRUE(choice.ok()) << choice.status();
+  EXPECT_GE(choice->smaller.back().limit, 256);
+}
+
 // Rows that are known need one plan, and families without `rows` have no other.
 TEST(GemmCuda, KnownRowsGetOnePlan) {
   const absl::StatusOr<CudaChoice> choice = ChooseCuda(LinearQuery(Fixed(8), 4096, 4096), Hopper());
