@@ -72,20 +72,19 @@ struct Window {
   int64_t groups;
 };
 
-// Visits every (output position, input position, kernel position) of a window that lies inside the input.
+// Visits every (output position, input position, kernel position) of a window, and whether it lies inside the input.
 template <typename Body>
 void forEachTap(const std::vector<int64_t>& out, const std::vector<int64_t>& in, const std::vector<int64_t>& kernel,
                 const Window& w, Body body) {
   std::vector<int64_t> at(in.size());
   forEachIndex(out, [&](const std::vector<int64_t>& o) {
     forEachIndex(kernel, [&](const std::vector<int64_t>& tap) {
+      bool inside = true;
       for (size_t d = 0; d < in.size(); ++d) {
         at[d] = o[d] * w.strides[d] + tap[d] * w.dilations[d] - w.pads[d];
-        if (at[d] < 0 || at[d] >= in[d]) {
-          return;
-        }
+        inside = inside && at[d] >= 0 && at[d] < in[d];
       }
-      body(o, at, tap);
+      body(o, at, tap, inside);
     });
   });
 }
@@ -107,35 +106,51 @@ int64_t volume(const std::vector<int64_t>& sizes) {
   return n;
 }
 
-LogicalResult evalConv(Operation* op, Frame& frame, Evaluator&) {
-  auto conv = cast<nn::ConvOp>(op);
-  const RefTensor& x = frame.of(conv.getX());
-  const RefTensor& w = frame.of(conv.getW());
-  const RefTensor* bias = frame.maybe(conv.getBias());
-  Window window{conv.getStrides(), conv.getPads(), conv.getDilations(), static_cast<int64_t>(conv.getGroups())};
-  std::vector<int64_t> in = spatial(x), kernel = spatial(w), out;
-  for (size_t d = 0; d < in.size(); ++d) {
-    int64_t room = in[d] + window.pads[d] + window.pads[d + in.size()] - window.dilations[d] * (kernel[d] - 1) - 1;
-    out.push_back(room < 0 ? 0 : room / window.strides[d] + 1);
+// The elements of a tensor as what they are computed in.
+template <typename T, typename Tensor>
+auto* elementsOf(Tensor& t) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return t.f.data();
+  } else {
+    return t.i.data();
   }
-  std::vector<int64_t> sizes = {x.sizes[0], w.sizes[0]};
-  sizes.insert(sizes.end(), out.begin(), out.end());
-  RefTensor y = RefTensor::make(resultElement(op), sizes);
+}
+
+// `T`: double, or int64_t for integers.
+template <typename T>
+void addWindows(nn::ConvOp conv, const RefTensor& x, const RefTensor& w, const RefTensor* bias, RefTensor& y) {
+  Window window{conv.getStrides(), conv.getPads(), conv.getDilations(), static_cast<int64_t>(conv.getGroups())};
+  T outside = static_cast<T>(static_cast<int64_t>(conv.getOutside().value_or(0)));
+  std::vector<int64_t> in = spatial(x), kernel = spatial(w), out = spatial(y);
   int64_t channels = x.sizes[1], perGroup = w.sizes[1], outputs = w.sizes[0], outPerGroup = outputs / window.groups;
   int64_t inVolume = volume(in), outVolume = volume(out), taps = volume(kernel);
   for (int64_t b = 0; b < x.sizes[0]; ++b) {
     for (int64_t o = 0; o < outputs; ++o) {
-      double* to = y.f.data() + (b * outputs + o) * outVolume;
-      std::fill(to, to + outVolume, bias ? bias->f[o] : 0.0);
+      T* to = elementsOf<T>(y) + (b * outputs + o) * outVolume;
+      std::fill(to, to + outVolume, bias ? static_cast<T>(bias->isFloat() ? bias->f[o] : bias->i[o]) : T{});
       for (int64_t c = 0; c < perGroup; ++c) {
-        const double* from = x.f.data() + (b * channels + o / outPerGroup * perGroup + c) * inVolume;
-        const double* weight = w.f.data() + (o * perGroup + c) * taps;
-        forEachTap(out, in, kernel, window, [&](const auto& at, const auto& source, const auto& tap) {
-          to[flat(at, out)] += from[flat(source, in)] * weight[flat(tap, kernel)];
+        const T* from = elementsOf<T>(x) + (b * channels + o / outPerGroup * perGroup + c) * inVolume;
+        const T* weight = elementsOf<T>(w) + (o * perGroup + c) * taps;
+        forEachTap(out, in, kernel, window, [&](const auto& at, const auto& source, const auto& tap, bool inside) {
+          to[flat(at, out)] += (inside ? from[flat(source, in)] : outside) * weight[flat(tap, kernel)];
         });
       }
     }
   }
+}
+
+LogicalResult evalConv(Operation* op, Frame& frame, Evaluator&) {
+  auto conv = cast<nn::ConvOp>(op);
+  const RefTensor& x = frame.of(conv.getX());
+  const RefTensor& w = frame.of(conv.getW());
+  std::vector<int64_t> in = spatial(x), kernel = spatial(w), sizes = {x.sizes[0], w.sizes[0]};
+  for (size_t d = 0; d < in.size(); ++d) {
+    int64_t pads = conv.getPads()[d] + conv.getPads()[d + in.size()];
+    int64_t room = in[d] + pads - conv.getDilations()[d] * (kernel[d] - 1) - 1;
+    sizes.push_back(room < 0 ? 0 : room / conv.getStrides()[d] + 1);
+  }
+  RefTensor y = RefTensor::make(resultElement(op), sizes);
+  (y.isFloat() ? addWindows<double> : addWindows<int64_t>)(conv, x, w, frame.maybe(conv.getBias()), y);
   frame.set(op->getResult(0), std::move(y));
   return success();
 }
@@ -164,8 +179,10 @@ LogicalResult evalConvTranspose(Operation* op, Frame& frame, Evaluator&) {
       for (int64_t c = o / outPerGroup * perGroup; c < (o / outPerGroup + 1) * perGroup; ++c) {
         const double* from = x.f.data() + (b * channels + c) * inVolume;
         const double* weight = w.f.data() + (c * outPerGroup + o % outPerGroup) * taps;
-        forEachTap(in, out, kernel, window, [&](const auto& source, const auto& at, const auto& tap) {
-          to[flat(at, out)] += from[flat(source, in)] * weight[flat(tap, kernel)];
+        forEachTap(in, out, kernel, window, [&](const auto& source, const auto& at, const auto& tap, bool inside) {
+          if (inside) {
+            to[flat(at, out)] += from[flat(source, in)] * weight[flat(tap, kernel)];
+          }
         });
       }
     }

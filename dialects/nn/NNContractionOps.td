@@ -7,7 +7,8 @@ def NN_LinearOp : NN_LoopSpecOp<"linear", "...k,nk->...n", [NN_Kernel, DeclareOp
   let summary = "Applies a weight matrix to each token.";
   let description = [{
     `result[..., n] = Σ_k x[..., k] · w[n, k]`. The weight is a weight expression (nn.weight and what passes do to weights
-    only), output features first. `acc` is the accumulate type; absent until the precision phase.
+    only) or a constant, output features first. `acc` is the accumulate type; absent until the precision phase. 8-bit codes of
+    either sign on either side are summed in i32.
 
     ```mlir
     %y = nn.linear %x, %w : (tensor<?x?x64xf32>, tensor<128x64xf32>) -> tensor<?x?x128xf32>
@@ -36,15 +37,18 @@ def NN_ConvOp : NN_SizedOp<"conv", [NN_Kernel]> {
   let summary = "Convolution over 1 to 3 spatial dimensions, channels second.";
   let description = [{
     x [b, c, spatial…], w [o, c / groups, kernel…], optional bias [o] → [b, o, spatial…]. `pads` is ONNX's order: all
-    begins, then all ends.
+    begins, then all ends. Elements beyond x count as `outside`, 0 when it is absent: of quantized codes their zero point.
 
     ```mlir
     %y = nn.conv %x, %w strides [2, 2] pads [1, 1, 1, 1] dilations [1, 1] groups 1
         : (tensor<?x3x32x32xf32>, tensor<8x3x3x3xf32>) -> tensor<?x8x16x16xf32>
+
+    %sums = nn.conv %q, %c strides [1, 1] pads [1, 1, 1, 1] dilations [1, 1] groups 1 {outside = 114 : i64}
+        : (tensor<?x64x8x8xui8>, tensor<32x64x3x3xi8>) -> tensor<?x32x8x8xi32>
     ```
   }];
   let arguments = (ins NN_Tensor:$x, NN_Tensor:$w, Optional<NN_Tensor>:$bias, DenseI64ArrayAttr:$strides,
-      DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations, I64Attr:$groups);
+      DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations, I64Attr:$groups, OptionalAttr<I64Attr>:$outside);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = [{
     $x `,` $w (`,` $bias^)? `strides` $strides `pads` $pads `dilations` $dilations `groups` $groups attr-dict

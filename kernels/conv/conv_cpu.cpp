@@ -1,8 +1,8 @@
 // nn.conv: x [b, c, spatial…], w [o, c/groups, kernel…], optional bias [o] → [b, o, spatial…]
 // nn.conv_transpose: x [b, c, spatial…], w [c, o/groups, kernel…], optional bias [o] → [b, o, spatial…]
 // One to three spatial dimensions; attributes strides, pads (begins, then ends), dilations, groups.  End pads and
-// output_padding are in the output's size already.  8-bit codes of either sign give i32, and `outside` is what lies
-// beyond x.  See kernels/conv/README.md for the ways it runs.
+// output_padding are in the output's size already.  i32 and 8-bit codes of either sign give i32, and `outside` is what
+// lies beyond x.  See kernels/conv/README.md for the ways it runs.
 #include "kernels/conv/conv_ops.h"
 #include "kernels/conv/conv_problem.h"
 #include "kernels/conv/conv_run.h"
@@ -27,7 +27,7 @@ int64_t BiasBytes(const Tensor* bias) {
 
 int64_t Workspace(Kind kind, const Config* config, std::span<const Tensor> ins, std::span<const Tensor> outs,
                   int threads) {
-  if (ins[0].dtype == DType::kF64 || IsCode(ins[0].dtype)) {
+  if (ins[0].dtype == DType::kF64 || ins[0].dtype == DType::kI32 || IsCode(ins[0].dtype)) {
     return 0;
   }
   const ConvProblem p(kind, *static_cast<const ConvConfig*>(config), ins[0], ins[1], outs[0]);
@@ -46,17 +46,16 @@ void RunF64(Kind kind, const ConvProblem& p, const LaunchArgs& args) {
   kind == Kind::kConv ? ConvPlain(p, x, w, bias, y, 0, args.pool) : ConvTransposePlain(p, x, w, bias, y, args.pool);
 }
 
+template <typename X, typename W>
+void RunIntegers(const ConvProblem& p, const LaunchArgs& args) {
+  const int64_t outside = static_cast<const ConvConfig*>(args.config)->outside;
+  const int32_t* bias = Bias(args.ins) == nullptr ? nullptr : Bias(args.ins)->as<int32_t>();
+  ConvPlain(p, args.ins[0].as<X>(), args.ins[1].as<W>(), bias, args.outs[0].as<int32_t>(), outside, args.pool);
+}
+
 template <typename X>
 void RunCodes(const ConvProblem& p, const LaunchArgs& args) {
-  const int64_t outside = static_cast<const ConvConfig*>(args.config)->outside;
-  const X* x = args.ins[0].as<X>();
-  const int32_t* bias = Bias(args.ins) == nullptr ? nullptr : Bias(args.ins)->as<int32_t>();
-  int32_t* y = args.outs[0].as<int32_t>();
-  if (args.ins[1].dtype == DType::kI8) {
-    ConvPlain(p, x, args.ins[1].as<int8_t>(), bias, y, outside, args.pool);
-  } else {
-    ConvPlain(p, x, args.ins[1].as<uint8_t>(), bias, y, outside, args.pool);
-  }
+  args.ins[1].dtype == DType::kI8 ? RunIntegers<X, int8_t>(p, args) : RunIntegers<X, uint8_t>(p, args);
 }
 
 // t as f32: itself, or a copy at `at`, which then moves behind it.
@@ -81,6 +80,10 @@ absl::Status Run(Kind kind, const LaunchArgs& args) {
   }
   if (x.dtype == DType::kF64) {
     RunF64(kind, p, args);
+    return absl::OkStatus();
+  }
+  if (kind == Kind::kConv && x.dtype == DType::kI32) {
+    RunIntegers<int32_t, int32_t>(p, args);
     return absl::OkStatus();
   }
   if (kind == Kind::kConv && IsCode(x.dtype) && IsCode(args.ins[1].dtype) && y.dtype == DType::kI32) {

@@ -1,6 +1,7 @@
 #include "kernels/conv/conv_problem.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace sluice::kernels {
 namespace {
@@ -52,8 +53,10 @@ ConvProblem::ConvProblem(Kind kind, const ConvConfig& config, const Tensor& x, c
   }
 }
 
+// Sums of integers wrap.
 template <typename X, typename W, typename Y>
 void ConvPlain(const ConvProblem& p, const X* x, const W* w, const Y* bias, Y* y, int64_t outside, ThreadPool* pool) {
+  using Sum = std::conditional_t<std::is_integral_v<Y>, uint32_t, Y>;
   const int64_t pixels = p.OutPixels();
   pool->ParallelFor(p.batch * p.groups * p.features, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -62,7 +65,7 @@ void ConvPlain(const ConvProblem& p, const X* x, const W* w, const Y* bias, Y* y
       const W* wf = w + feature * p.channels * p.Taps();
       for (int64_t at = 0; at < pixels; ++at) {
         const Size3 o = {at / (p.out[1] * p.out[2]), at / p.out[2] % p.out[1], at % p.out[2]};
-        Y sum = bias != nullptr ? bias[feature] : 0;
+        Sum sum = bias != nullptr ? static_cast<Sum>(bias[feature]) : Sum{};
         for (int64_t c = 0; c < p.channels; ++c) {
           for (int64_t tap = 0; tap < p.Taps(); ++tap) {
             const Size3 k = {tap / (p.kernel[1] * p.kernel[2]), tap / p.kernel[2] % p.kernel[1], tap % p.kernel[2]};
@@ -73,17 +76,19 @@ void ConvPlain(const ConvProblem& p, const X* x, const W* w, const Y* bias, Y* y
               inside = inside && at_d >= 0 && at_d < p.in[d];
               from = from * p.in[d] + at_d;
             }
-            sum +=
-                (inside ? static_cast<Y>(x[from]) : static_cast<Y>(outside)) * static_cast<Y>(wf[c * p.Taps() + tap]);
+            const Y value = inside ? static_cast<Y>(x[from]) : static_cast<Y>(outside);
+            sum += static_cast<Sum>(value) * static_cast<Sum>(static_cast<Y>(wf[c * p.Taps() + tap]));
           }
         }
-        y[i * pixels + at] = sum;
+        y[i * pixels + at] = static_cast<Y>(sum);
       }
     }
   });
 }
 
 template void ConvPlain(const ConvProblem&, const double*, const double*, const double*, double*, int64_t, ThreadPool*);
+template void ConvPlain(const ConvProblem&, const int32_t*, const int32_t*, const int32_t*, int32_t*, int64_t,
+                        ThreadPool*);
 template void ConvPlain(const ConvProblem&, const int8_t*, const int8_t*, const int32_t*, int32_t*, int64_t,
                         ThreadPool*);
 template void ConvPlain(const ConvProblem&, const int8_t*, const uint8_t*, const int32_t*, int32_t*, int64_t,

@@ -46,7 +46,7 @@ inline Span InsideOf(int64_t first, int64_t step, int64_t width, int64_t n) {
   return {begin < n ? begin : n, end < n ? end : n};
 }
 
-// f64, and 8-bit codes whose sums are i32: plain loops over the definition.
+// f64, i32, and 8-bit codes whose sums are i32: plain loops over the definition.
 template <typename X, typename W, typename Y>
 void ConvPlain(const ConvProblem& p, const X* x, const W* w, const Y* bias, Y* y, int64_t outside, ThreadPool* pool);
 void ConvTransposePlain(const ConvProblem& p, const double* x, const double* w, const double* bias, double* y,

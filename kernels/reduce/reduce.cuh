@@ -49,7 +49,7 @@ __device__ __forceinline__ M neutral() {
   } else if constexpr (kFold == Fold::kMax) {
     return kFloat ? M(-bits_as<float>(0x7f800000u)) : M(-1) < M(0) ? static_cast<M>(0x8000000000000000ull) : M(0);
   } else if constexpr (kFold == Fold::kMin) {
-    return kFloat ? M(bits_as<float>(0x7f800000u)) : M(-1) < M(0) ? static_cast<M>(0x7fffffffffffffffull) : ~M(0);
+    return kFloat ? M(bits_as<float>(0x7f800000u)) : M(-1) < M(0) ? static_cast<M>(0x7fffffffffffffffull) : static_cast<M>(~0ull);
   } else {
     return M(0);
   }

@@ -38,6 +38,15 @@ func.func @conv_1d(%x: tensor<?x6x32xf32>, %w: tensor<9x2x3xf32>) {
   return
 }
 
+// Codes are summed in i32; what is beyond x counts as their zero point.
+// CHECK-LABEL: func.func @conv_codes
+func.func @conv_codes(%x: tensor<?x3x8x8xui8>, %w: tensor<8x3x3x3xi8>) {
+  // CHECK: nn.conv %{{.*}}, %{{.*}} strides [1, 1] pads [1, 1, 1, 1] dilations [1, 1] groups 1 {outside = 114 : i64}
+  %0 = nn.conv %x, %w strides [1, 1] pads [1, 1, 1, 1] dilations [1, 1] groups 1 {outside = 114 : i64}
+      : (tensor<?x3x8x8xui8>, tensor<8x3x3x3xi8>) -> tensor<?x8x8x8xi32>
+  return
+}
+
 // (32 - 1) * 2 + (2 - 1) * 1 + 1 = 64.
 // CHECK-LABEL: func.func @conv_transpose
 func.func @conv_transpose(%x: tensor<?x3x32x32xf32>, %w: tensor<3x4x2x2xf32>) {

@@ -66,7 +66,8 @@ Tensor conv(OpContext& op, const Tensor& x, const Tensor& w, const Tensor& bias,
   Sizes sizes = windowSizes(op, {x.size(0), w.size(0)}, x, window, false);
   return t.emit<nn::ConvOp>(sizes, x.element(), t.value(x), t.value(w), t.valueOrNull(bias),
                             op.b().getDenseI64ArrayAttr(window.strides), op.b().getDenseI64ArrayAttr(window.pads),
-                            op.b().getDenseI64ArrayAttr(window.dilations), op.b().getI64IntegerAttr(groups));
+                            op.b().getDenseI64ArrayAttr(window.dilations), op.b().getI64IntegerAttr(groups),
+                            IntegerAttr());
 }
 
 namespace {

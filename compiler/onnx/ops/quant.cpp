@@ -61,8 +61,7 @@ void quantizedOut(OpContext& op, const Tensor& y, size_t i, Type otherwise) {
 // A bias of i32 in units of both scales' product.
 Tensor scaledBias(OpContext& op, const Tensor& bias, const Tensor& x_scale, const Tensor& w_scale) {
   TensorBuilder& t = op.t();
-  Tensor scale = t.mul(perTensor(t, x_scale), perTensor(t, w_scale));
-  return t.mul(t.cast(bias, scale.element()), scale);
+  return dequantize(op, bias, t.mul(perTensor(t, x_scale), perTensor(t, w_scale)), Tensor(), 0, 0);
 }
 
 void importQLinearConv(OpContext& op) {
@@ -110,6 +109,75 @@ void importQGemm(OpContext& op) {
   } else {
     op.out(0, y);
   }
+}
+
+// Codes less their zero point, in i32.  The zero point is one for all, or one an index of `axis`, or null.
+Tensor centred(OpContext& op, const Tensor& codes, const Tensor& zero, int64_t axis) {
+  TensorBuilder& t = op.t();
+  Type i32 = op.b().getI32Type();
+  Tensor x = t.cast(codes, i32);
+  if (!zero) {
+    return x;
+  }
+  Tensor less = t.cast(perTensor(t, zero), i32);
+  if (less.rank() == 1) {
+    Sizes along(x.rank(), SizeExpr(1));
+    along[axis] = less.size(0);
+    less = t.reshape(less, along);
+  }
+  return t.sub(x, less);
+}
+
+// A zero point of a is one a row, of b one a column.
+void importMatMulInteger(OpContext& op) {
+  Tensor a = op.in(0), b = op.in(1);
+  op.out(0, op.t().matmul(centred(op, a, op.opt(2), a.rank() - 2), centred(op, b, op.opt(3), b.rank() - 1)));
+}
+
+// x [b, c, spatial…] with the padding of a window, which needs none then: the number `value`.
+Tensor padded(OpContext& op, Tensor x, const Tensor& value, Window& window) {
+  size_t spatial = window.kernel.size();
+  for (size_t d = 0; d < spatial; ++d) {
+    auto border = [&](int64_t size) {
+      Sizes sizes = x.sizes();
+      sizes[d + 2] = SizeExpr(size);
+      return op.t().splat(value, sizes);
+    };
+    SmallVector<Tensor> parts = {border(window.pads[d]), x, border(window.pads[d + spatial])};
+    llvm::erase_if(parts, [&](const Tensor& part) { return part.size(static_cast<int64_t>(d) + 2).Constant() == 0; });
+    x = op.t().concat(parts, static_cast<int64_t>(d) + 2);
+  }
+  window.pads.assign(2 * spatial, 0);
+  return x;
+}
+
+void importConvInteger(OpContext& op) {
+  Tensor x = op.in(0), w = op.in(1), zero = op.opt(2);
+  Window window = windowOf(op, x, ArrayRef<SizeExpr>(w.sizes()).drop_front(2));
+  // What pads is the zero point.  One that is computed is not an attribute of a convolution of codes.
+  if (zero && !zero.isKnown() && !zero.info().literal && llvm::any_of(window.pads, [](int64_t n) { return n != 0; })) {
+    x = padded(op, x, perTensor(op.t(), zero), window);
+  }
+  op.out(0, conv(op, centred(op, x, zero, 1), centred(op, w, op.opt(3), 0), Tensor(), window));
+}
+
+// To ui8, by the range of x and 0: codes, their scale and their zero point.
+void importDynamicQuantizeLinear(OpContext& op) {
+  TensorBuilder& t = op.t();
+  Tensor x = op.in(0), zero = t.number(0, x);
+  auto extreme = [&](Reduction kind) {
+    return t.reduce(kind, x, llvm::to_vector(llvm::seq<int64_t>(0, x.rank())), false);
+  };
+  Tensor low = t.min(extreme(Reduction::Min), zero);
+  Tensor range = t.sub(t.max(extreme(Reduction::Max), zero), low);
+  // Of zeros only: any scale but 0.
+  Tensor scale = t.select(t.binary(Binary::Equal, range, zero), t.number(1, x), t.div(range, 255));
+  // 0 <= -low / scale <= 255, but for rounding: quantize cuts.
+  Type ui8 = op.b().getIntegerType(8, false);
+  Tensor point = quantize(op, t.unary(Unary::Neg, low), scale, Tensor(), 0, 0, ui8);
+  op.out(0, quantize(op, x, scale, point, 0, 0, ui8));
+  op.out(1, scale);
+  op.out(2, point);
 }
 
 // The bytes of a packed ui8 constant as two ui4 each, low nibble first: last dimension doubled.
@@ -227,6 +295,9 @@ constexpr OpDefinition kOps[] = {
     {"", "QuantizeLinear", importQuantizeLinear},
     {"com.microsoft", "DequantizeLinear", importDequantizeLinear},
     {"com.microsoft", "QuantizeLinear", importQuantizeLinear},
+    {"", "DynamicQuantizeLinear", importDynamicQuantizeLinear},
+    {"", "MatMulInteger", importMatMulInteger},
+    {"", "ConvInteger", importConvInteger},
     {"", "QLinearConv", importQLinearConv},
     {"", "QLinearMatMul", importQLinearMatMul},
     {"com.microsoft", "QLinearConv", importQLinearConv},
