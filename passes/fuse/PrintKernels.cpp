@@ -32,7 +32,7 @@ using nn::SizeExpr;
 using nn::Sizes;
 
 constexpr int kBlock = 256;
-constexpr int64_t kBlocksPerSm = 16;  // more leave nothing to hide
+constexpr int64_t kBlocksPerSm = 16;  // whose threads have one pack each, before any has more
 constexpr int kAhead = 2;             // packs of each operand that a thread has on their way
 
 SizeExpr sizeOf(Attribute text) { return SizeExpr::Parse(cast<StringAttr>(text).getValue().str()).value(); }
@@ -64,6 +64,7 @@ class KernelPrinter {
   bool printBody(std::string& lines);
   std::string loopText(const std::string& body) const;
   std::string operandText();
+  std::string gridText(const SizeExpr& total) const;
 
   exec::KernelOp kernel_;
   const kernels::Gpu& gpu_;
@@ -231,6 +232,14 @@ std::string KernelPrinter::loopText(const std::string& body) const {
   return text;
 }
 
+// As many blocks as have kAhead packs a thread: those that run are then neighbours in memory, where blocks that go on
+// from pack to pack drift apart.
+std::string KernelPrinter::gridText(const SizeExpr& total) const {
+  SizeExpr spread = SizeExpr::CeilDiv(total, SizeExpr(int64_t{kBlock} * lanes()));
+  SizeExpr full = SizeExpr::CeilDiv(total, SizeExpr(int64_t{kBlock} * lanes() * kAhead));
+  return SizeExpr::Max(SizeExpr::Min(spread, SizeExpr(gpu_.sms * kBlocksPerSm)), full).ToString();
+}
+
 std::optional<CudaKernel> KernelPrinter::print() {
   std::string body;
   if (!readAccesses() || !printBody(body)) {
@@ -243,9 +252,7 @@ std::optional<CudaKernel> KernelPrinter::print() {
   for (const SizeExpr& size : loops_) {
     total = total * size;
   }
-  made.grid[0] =
-      SizeExpr::Min(SizeExpr::CeilDiv(total, SizeExpr(int64_t{kBlock} * lanes())), SizeExpr(gpu_.sms * kBlocksPerSm))
-          .ToString();
+  made.grid[0] = gridText(total);
   made.params.push_back({.kind = CudaParam::Kind::kStep});
   std::vector<std::string> names = {"step"};
   for (size_t n = 0; n < accesses_.size(); ++n) {

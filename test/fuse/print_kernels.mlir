@@ -7,7 +7,7 @@ module attributes {exec.target = "cuda-sm90a"} {
   // CHECK-LABEL: exec.kernel @bias
   // CHECK-SAME: block = 256
   // CHECK-SAME: entry = "bias"
-  // CHECK-SAME: grid = ["min(2112, floordiv(p0 + 15, 16))", "1", "1"]
+  // CHECK-SAME: grid = ["max(floordiv(p0 + 31, 32), min(2112, floordiv(p0 + 15, 16)))", "1", "1"]
   // CHECK-SAME: params = [{kind = "step", of = 0 : i64}, {kind = "address", of = 0 : i64}, {kind = "address", of = 1 : i64}, {kind = "address", of = 2 : i64}, {kind = "number", of = 0 : i64}]
   // CHECK-SAME: const int64_t p0 = sl::value(step, n0);
   // CHECK-SAME: const sl::f16* const x0 =
