@@ -55,7 +55,6 @@ class Module:
         check(CUDA.cuModuleGetFunction(ctypes.byref(f), self.handle, name.encode()), name)
         if shared:
             check(CUDA.cuFuncSetAttribute(f, 8, shared), "shared memory")
-        CUDA.cuFuncSetAttribute(f, 9, 100)  # all of the L1 as shared memory
         return f
 
 
