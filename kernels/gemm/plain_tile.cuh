@@ -7,7 +7,7 @@ namespace sl {
 
 // One matrix of a product: element (i, j) at i · row + j · col.
 template <typename T>
-struct Matrix {
+struct PlainMatrix {
   const T* data;
   int64_t row, col;
   __device__ __forceinline__ wide<T> operator()(int64_t i, int64_t j) const { return widen(data[i * row + j * col]); }

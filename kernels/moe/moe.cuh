@@ -59,13 +59,13 @@ template <class How>
 struct MoeShared : MoeScratch<How>, MoeLists<How> {};
 
 template <typename T>
-struct Word {
+struct MoeWord {
   uint32_t at[4];
 };
 
 // d += a · b over one word of k: a's rows g and g + 8, b's column g, g = lane / 4.
 template <typename T>
-SL_DEVICE void multiply_words(float (&d)[4], const Word<T>& low, const Word<T>& high, const Word<T>& b) {
+SL_DEVICE void multiply_words(float (&d)[4], const MoeWord<T>& low, const MoeWord<T>& high, const MoeWord<T>& b) {
 #pragma unroll
   for (int j = 0; j < 4; j += 2) {
     const uint32_t a[4] = {low.at[j], high.at[j], low.at[j + 1], high.at[j + 1]};
@@ -108,7 +108,7 @@ struct Moe {
 
   // One word of a row of k elements, zeros beyond it.  What is read once stays out of L1.
   template <bool kOnce>
-  SL_DEVICE static Word<T> load(const T* row, int64_t k, int64_t at) {
+  SL_DEVICE static MoeWord<T> load(const T* row, int64_t k, int64_t at) {
     if constexpr (How::kVector) {
       if (at >= k) {
         return {};
@@ -124,7 +124,7 @@ struct Moe {
           v.at[i] = row[at + i];
         }
       }
-      return bits_as<Word<T>>(v);
+      return bits_as<MoeWord<T>>(v);
     }
   }
 
@@ -142,7 +142,7 @@ struct Moe {
 #pragma unroll(How::kTokens8 == 4 ? 1 : 2)
     for (int64_t k0 = warp * How::kDepth; k0 < k; k0 += How::kWarps * How::kDepth) {
       const int64_t at = k0 + q * How::kWord;
-      Word<T> lows[kMatrices], highs[kMatrices];
+      MoeWord<T> lows[kMatrices], highs[kMatrices];
 #pragma unroll
       for (int m = 0; m < kMatrices; ++m) {
         lows[m] = load<true>(matrix[m] + low, k, at);
@@ -151,7 +151,7 @@ struct Moe {
 #pragma unroll
       for (int j = 0; j < How::kTokens8; ++j) {
         if (8 * j < columns) {
-          const Word<T> b = load<false>(from[j], k, at);
+          const MoeWord<T> b = load<false>(from[j], k, at);
 #pragma unroll
           for (int m = 0; m < kMatrices; ++m) {
             multiply_words(acc[m][j], lows[m], highs[m], b);

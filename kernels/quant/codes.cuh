@@ -125,7 +125,7 @@ __device__ __forceinline__ void plain_coded_linear(const Step* step, const Arg<R
       const int64_t block = kBlock == 0 ? 0 : d / (kBlock == 0 ? 1 : kBlock);
       return (static_cast<float>(code(q.data, j * row + d)) - zero(j, block)) * to_float(scale.data[j * blocks + block]);
     };
-    plain_tile<float>(Matrix<T>{x.data, k, 1}, true, weight, true, m, n, k, tile_m, blockIdx.x % tiles,
+    plain_tile<float>(PlainMatrix<T>{x.data, k, 1}, true, weight, true, m, n, k, tile_m, blockIdx.x % tiles,
                       [&](int64_t i, int64_t j, float sum) { y.data[i * n + j] = narrow<T>(sum); });
   }
 }

@@ -50,7 +50,7 @@ struct Recurrent {
   __device__ __forceinline__ void project() const {
     const int64_t rows = steps * batch, columns = (width() + 63) / 64, tiles = (rows + 63) / 64 * columns;
     for (int64_t tile = blockIdx.x % blocks(); tile < tiles; tile += blocks()) {
-      plain_tile<M>(Matrix<T>{x, input, 1}, true, Matrix<T>{w + direction() * width() * input, 1, input}, true, rows,
+      plain_tile<M>(PlainMatrix<T>{x, input, 1}, true, PlainMatrix<T>{w + direction() * width() * input, 1, input}, true, rows,
                     width(), input, tile / columns, tile % columns,
                     [&](int64_t i, int64_t j, M sum) { projected()[i * width() + j] = sum; });
     }
