@@ -50,7 +50,8 @@ class CudaTargetTest(unittest.TestCase):
         print(f"llama-3.1-8b for CUDA: {costs[0].seconds:.1f} s, then {costs[1].seconds:.1f} s, "
               f"{costs[0].max_rss / GIB:.2f} GiB ", end="")
         self.assertLess(costs[0].max_rss, 1.5 * GIB)
-        self.assertLess(costs[1].seconds, costs[0].seconds)
+        self.assertLess(costs[0].seconds, 60)
+        self.assertLess(costs[1].seconds, 10)
         self.assertTrue(filecmp.cmp(self.dir / "0.sluice", self.dir / "1.sluice", shallow=False))
 
     def test_a_kernel_can_be_replaced_by_hand(self):
