@@ -14,10 +14,10 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 
 // Fitted to a sweep of every plan over 60 shapes on an H200 (bench/kernels.py sweep): choosing by these predictions
 // costs 1.9 % against the best plan of each shape.
-constexpr double kGhz = 1.98;             // the boost clock; under load part of the efficiency below is a lower one
-constexpr double kSmBytesPerClk = 52;     // that one SM takes in, however they are sent to it
-constexpr double kFillCost = 6.6;         // of a row that TMA fills against one it reads
-constexpr double kL2BytesPerClk = 12800;  // that L2 gives; a multicast counts once
+constexpr double kGhz = 1.98;            // the boost clock; under load part of the efficiency below is a lower one
+constexpr double kSmBytesPerClk = 52;    // that one SM takes in, however they are sent to it
+constexpr double kFillCost = 6.6;        // of a row that TMA fills against one it reads
+constexpr double kL2BytesPerClk = 6800;  // that L2 gives; a multicast counts once
 constexpr double kUsPerClk = 1e-3 / kGhz;
 constexpr double kPanelUs = 0.4;  // until what the epilogue reads is there, where no room was left to ask for it early
 
