@@ -47,7 +47,7 @@ SL_DEVICE void attention_any(const AttentionViews<typename How::Element>& views,
   }
   const int query0 = blockIdx.x % blocks * Shared::kQueries, head = blockIdx.x / blocks % sizes.h,
             batch = blockIdx.x / blocks / sizes.h;
-  const int key_head = head / (sizes.h / sizes.g), row = threadIdx.x / 8, lane = threadIdx.x % 8, index = query0 + row;
+  const int key_head = head / sizes.group(), row = threadIdx.x / 8, lane = threadIdx.x % 8, index = query0 + row;
   const Sequence<How> sequence(extras, sizes, batch);
   const int query = sequence.first_query + index;
   const Keys seen_keys = sequence.of(query);

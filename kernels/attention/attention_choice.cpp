@@ -15,14 +15,14 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // Fitted to runs on an H200 (bench/kernels.py sweep).  Rate: the share of 4096 multiply-adds / clk and SM that a long
 // loop of these tiles reached, all blocks of an SM together; clks: what a tile costs beside its blocks of keys.
 struct PrefillTile {
-  int64_t dim, keys, consumers, q_stages, per_sm;
+  int64_t dim, keys, consumers, q_stages, stages, per_sm;
   double rate, clks;
 };
 constexpr PrefillTile kPrefillTiles[] = {
-    {64, 128, 3, 2, 1, 0.6, 2750},   {64, 128, 2, 2, 1, 0.47, 1650},  {64, 128, 1, 2, 2, 0.495, 840},
-    {64, 80, 1, 2, 3, 0.533, 900},   {64, 64, 1, 2, 3, 0.485, 730},   {128, 128, 2, 2, 1, 0.784, 2600},
-    {128, 80, 3, 1, 1, 0.896, 5050}, {128, 64, 3, 1, 1, 0.808, 3650}, {128, 64, 2, 2, 1, 0.65, 2600},
-    {128, 64, 1, 2, 2, 0.5, 1000},   {256, 64, 2, 1, 1, 0.6, 2600}};
+    {64, 128, 3, 2, 2, 1, 0.6, 2750},   {64, 128, 2, 2, 2, 1, 0.47, 1650},  {64, 128, 1, 2, 2, 2, 0.495, 840},
+    {64, 80, 1, 2, 2, 3, 0.533, 900},   {64, 64, 1, 2, 2, 3, 0.485, 730},   {128, 128, 2, 2, 2, 1, 0.784, 2600},
+    {128, 80, 3, 1, 3, 1, 0.896, 5050}, {128, 64, 3, 1, 2, 1, 0.808, 3650}, {128, 64, 2, 2, 2, 1, 0.65, 2600},
+    {128, 64, 1, 2, 2, 2, 0.5, 1000},   {256, 64, 2, 1, 2, 1, 0.6, 2600}};
 constexpr double kGhz = 1.6;  // under sustained tensor load
 constexpr double kPrefillStartUs = 2.3;
 constexpr double kAlone = 0.15;  // what a tile takes longer than its share, for each block that could be beside it
@@ -60,10 +60,19 @@ int64_t PanelDim(const AttentionWhat& what) {
   return dim <= 128 ? RoundUp(dim, 64) : kMaxDim;
 }
 
+// Three consumers have registers for the causal pattern and one thing more, as long as neither that nor the keys are
+// many.
+bool ThreeHold(const PrefillTile& tile, const AttentionWhat& what) {
+  const int more = what.bias + what.key_mask + what.slopes + (what.window > 0);
+  const bool small = tile.keys > tile.dim ? !what.bias && !what.key_mask && !what.softcap && !what.lengths
+                                          : !what.bias || what.bias_rows > 0;
+  return !what.empty_rows && (more == 0 || (more == 1 && small));
+}
+
 // Whether the tile's registers hold what `what` asks beside the plain pattern: ptxas must not spill.
 bool Holds(const PrefillTile& tile, const AttentionWhat& what) {
-  if (tile.consumers > 2) {
-    return !what.every_score && what.window == 0 && !what.empty_rows;
+  if (tile.consumers > 2 && !ThreeHold(tile, what)) {
+    return false;
   }
   if (tile.per_sm > 2 && tile.keys > 64 && what.empty_rows && (what.causal || what.lengths)) {
     return false;
@@ -82,6 +91,7 @@ void AddPrefill(const AttentionWhat& what, const Gpu& gpu, std::vector<Attention
                      .keys = tile.keys,
                      .consumers = tile.consumers,
                      .q_stages = tile.q_stages,
+                     .stages = tile.stages,
                      .bias_rows = std::min(what.bias_rows, 64 * tile.consumers),
                      .per_sm = tile.per_sm,
                      .us = PrefillUs(what, tile, gpu)};
@@ -96,7 +106,7 @@ constexpr int64_t kTileKeys = 64;
 constexpr int64_t kMaxRows = 16;     // of a key head: two groups of 8
 constexpr int64_t kMaxBatch = 1024;  // whose lengths one block sums
 // Microseconds, fitted on an H200: to start, to go on to another item, and to merge one that is cut.
-constexpr double kStartUs = 3.3, kSwitchUs = 2.3, kLongSwitchUs = 0.2, kMergeUs = 2.0, kEightPartsUs = 0.5;
+constexpr double kStartUs = 3.3, kSwitchUs = 2.3, kLongSwitchUs = 0.2, kMergeUs = 1.7, kEightPartsUs = 0.1;
 constexpr double kSmGbs = 65;  // what one SM draws when few are busy
 
 // The number of blocks whose slowest run is the shortest: start, stream, one more switch for each further item it
@@ -158,10 +168,10 @@ void AddAny(const AttentionWhat& what, const Gpu& gpu, std::vector<AttentionHow>
 int64_t AttentionHow::SharedBytes(int64_t batch) const {
   switch (form) {
     case AttentionForm::kPrefill: {
-      const int64_t queries = 64 * consumers, barriers = (2 * q_stages + 10) * 8, tiles = (q_stages + 1) * 36;
-      const int64_t kept = 2 * CeilDiv(keys, 32) * 4, bias = 2 * RoundUp(bias_rows, 8) * keys * 2;
-      return RoundUp(q_stages * queries * dim * 2 + 4 * keys * dim * 2 + bias + barriers + RoundUp(kept + tiles, 8),
-                     1024);
+      const int64_t queries = 64 * consumers, barriers = (2 * q_stages + 4 * stages + 2) * 8;
+      const int64_t kept = stages * CeilDiv(keys, 32) * 4, tiles = (q_stages + 1) * 36;
+      const int64_t slot = 2 * keys * dim * 2 + RoundUp(bias_rows, 8) * keys * 2;
+      return RoundUp(q_stages * queries * dim * 2 + stages * slot + barriers + RoundUp(kept + tiles, 8), 1024);
     }
     case AttentionForm::kDecode: {
       const int64_t rows = 8 * rows8, merge = warps() * rows * (dim + 4 + 2) * 4;

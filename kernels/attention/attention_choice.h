@@ -19,9 +19,8 @@ struct AttentionWhat {
   int64_t d = 64, e = 64;          // of q and k; of v
   int64_t s_max = -1, b_max = -1;  // -1: no bound
   bool causal = false;
-  int64_t window = 0;        // 0: none
-  bool every_score = false;  // bias, slopes or a key mask: no block of scores goes without them
-  bool bias = false;
+  int64_t window = 0;  // 0: none
+  bool bias = false, key_mask = false, slopes = false, softcap = false;
   int64_t bias_rows = 0;     // of a bias that tensor maps can take: 1 (every query has the same) or s; 0: they cannot
   bool lengths = false;      // sequences of different lengths
   bool empty_rows = false;   // what a query that sees no key gives is not zero
@@ -39,9 +38,10 @@ struct AttentionHow {
   AttentionForm form = AttentionForm::kAny;
   int64_t dim = 0;                                // of q, k and v as the kernel holds them
   int64_t keys = 0, consumers = 0, q_stages = 0;  // prefill
+  int64_t stages = 0;                             // ring slots of keys and values
   int64_t bias_rows = 0;                          // prefill: that a tile holds of the bias; 0: it is read as it lies
   int64_t per_sm = 1;                             // blocks
-  int64_t rows8 = 0, stages = 0;                  // decode: groups of 8 rows of a key head; ring slots
+  int64_t rows8 = 0;                              // decode: groups of 8 rows of a key head
   int64_t real_bytes = 4;                         // any: of what it computes in
   int64_t ctas = 0;
   double us = 0;  // predicted

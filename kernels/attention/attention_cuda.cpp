@@ -71,8 +71,10 @@ AttentionWhat What(const CudaQuery& query) {
   what.b_max = q.dims[0].max;
   what.causal = attributes.causal;
   what.window = attributes.window;
-  what.every_score = Has(query, kBias) || Has(query, kKeyMask) || Has(query, kSlopes);
   what.bias = Has(query, kBias);
+  what.key_mask = Has(query, kKeyMask);
+  what.slopes = Has(query, kSlopes);
+  what.softcap = attributes.softcap > 0;
   what.bias_rows = BiasRows(query);
   what.lengths = Has(query, kLengths);
   what.empty_rows = attributes.empty_rows != "Zero";
@@ -177,8 +179,8 @@ class Emitter {
     AddView(kV, query_.ins[kV], "v");
     AddView(static_cast<int>(query_.ins.size()), query_.outs[0], "out");
     body_ +=
-        "  const sl::AttentionSizes sizes{int(q.size(0)), int(q.size(1)), int(k.size(1)), int(q.size(2)), "
-        "int(k.size(2))};\n";
+        absl::StrFormat("  const sl::AttentionSizes sizes{int(q.size(0)), %d, %d, int(q.size(2)), int(k.size(2))};\n",
+                        query_.ins[kQ].dims[1].value(), query_.ins[kK].dims[1].value());
     body_ += "  sl::AttentionExtras<How> extras{};\n";
     if (Has(query_, kBias)) {
       AddView(kBias, query_.ins[kBias], "bias");
@@ -233,10 +235,10 @@ class Emitter {
     const std::string wgmma = Wgmma(how_.keys) + (how_.keys == how_.dim ? "" : Wgmma(how_.dim));
     const bool runs_to_end = query_.ins[kK].dims[2].constant() && !Has(query_, kLengths);
     const std::string numbers = absl::StrFormat(
-        "kDim = %d, kKeys = %d, kConsumers = %d, kQStages = %d, kPerSm = %d, kBiasRows = %d, kWidth = %d, "
-        "kHeadBytes = %d, kRunsToEnd = %d",
-        how_.dim, how_.keys, how_.consumers, how_.q_stages, how_.per_sm, how_.bias_rows, query_.outs[0].dims[3].value(),
-        kHeadBytes, runs_to_end);
+        "kDim = %d, kKeys = %d, kConsumers = %d, kQStages = %d, kStages = %d, kPerSm = %d, kBiasRows = %d, "
+        "kWidth = %d, kHeadBytes = %d, kRunsToEnd = %d",
+        how_.dim, how_.keys, how_.consumers, how_.q_stages, how_.stages, how_.per_sm, how_.bias_rows,
+        query_.outs[0].dims[3].value(), kHeadBytes, runs_to_end);
     Finish("#include \"kernels/attention/attention_prefill.cuh\"\n" + wgmma + HowText(numbers) +
                "using Plan = sl::PrefillPlan<How>;\n",
            "sl::PrefillShared<Plan>", "Plan::kThreads, Plan::kPerSm",

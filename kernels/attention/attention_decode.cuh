@@ -34,7 +34,7 @@ SL_DEVICE void attention_decode(const TensorMap& k_map, const TensorMap& v_map,
   if (threadIdx.x == 0) {
     prefetch_map(k_map), prefetch_map(v_map);
     for (int i = 0; i < P::kStages; ++i) {
-      barrier_init(shared_address(&sm.full[i]), 1), barrier_init(shared_address(&sm.empty[i]), P::kTogether);
+      barrier_init(shared_address(sm.full, i), 1), barrier_init(shared_address(sm.empty, i), P::kTogether);
     }
     barrier_init_fence();
   }

@@ -16,9 +16,9 @@
 // Three do better when they pass a baton round.
 //
 // How, beyond attention_score.cuh's: kDim (of q, k and v, rounded up to panels of 64: TMA fills with zeros), kKeys (of
-// a block), kConsumers, kQStages, kBiasRows (that a tile has of a bias that comes by TMA: 1 or kQueries; 0: none),
-// kPerSm (CTAs), kHeadBytes (keys and values that should stay in L2), kRunsToEnd (every sequence ends where the tensor
-// maps do: behind it they read zeros).
+// a block), kConsumers, kQStages, kStages (of K and V), kBiasRows (that a tile has of a bias that comes by TMA: 1 or
+// kQueries; 0: none), kPerSm (CTAs), kHeadBytes (keys and values that should stay in L2), kRunsToEnd (every sequence
+// ends where the tensor maps do: behind it they read zeros).
 #pragma once
 #include "kernels/attention/prefill_consumer.cuh"
 

@@ -18,6 +18,7 @@ constexpr double kLog2E = 1.4426950408889634;
 // b batch, h query heads, g key heads, s queries, t keys of this run.
 struct AttentionSizes {
   int b, h, g, s, t;
+  SL_DEVICE int group() const { return h / max(g, 1); }  // heads that share a key head
 };
 
 // The optional operands, dense; a stride is 0 where a dimension is broadcast.
@@ -227,7 +228,7 @@ template <class How>
 SL_DEVICE void attend_empty_row(const AttentionViews<typename How::Element>& views, const AttentionExtras<How>& extras,
                                 const AttentionSizes& sizes, int batch, int head, int index) {
   const Sequence<How> sequence(extras, sizes, batch);
-  const int query = sequence.first_query + index, group = sizes.h / sizes.g;
+  const int query = sequence.first_query + index, group = sizes.group();
   const Score<How> score(extras, sizes, batch, head, index, query);
   const auto all = [](int) { return true; };
   if constexpr (How::kEmptyRows == kEmptyUniform) {

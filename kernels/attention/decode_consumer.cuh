@@ -6,14 +6,36 @@ namespace sl {
 
 constexpr float kNoKey = -1e30f;  // the max of no keys: finite, so that differences of two are no NaN
 
-// Adds up parts of one result whose weights are relative to different maxima.  Four dims of one row.
+// Parts of one result whose weights are relative to different maxima.  Four dims of one row.
+template <int N>
+struct Parts {
+  float2 stats[N];  // (max, sum)
+  float4 o[N];
+  SL_DEVICE void set(int i, float2 stat, float4 value) { stats[i] = stat, o[i] = value; }
+  SL_DEVICE void set_none(int i) { set(i, {kNoKey, 0}, {0, 0, 0, 0}); }
+};
+
+// Adds them up: all weights follow from one maximum, so that none waits for another.
 struct Merge {
   float max = kNoKey, sum = 0;
   float4 o = {0, 0, 0, 0};
-  SL_DEVICE void add(float part_max, float part_sum, float4 part, float slope) {
-    const float top = fmaxf(max, part_max), a = exp2_fast((max - top) * slope), b = exp2_fast((part_max - top) * slope);
-    max = top, sum = a * sum + b * part_sum;
-    o = {a * o.x + b * part.x, a * o.y + b * part.y, a * o.z + b * part.z, a * o.w + b * part.w};
+  template <int N>
+  SL_DEVICE void add(const Parts<N>& parts, float slope) {
+    float top = max;
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      top = fmaxf(top, parts.stats[i].x);
+    }
+    const float shrink = exp2_fast((max - top) * slope);
+    max = top, sum *= shrink;
+    o = {shrink * o.x, shrink * o.y, shrink * o.z, shrink * o.w};
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      const float weight = exp2_fast((parts.stats[i].x - top) * slope);
+      const float4 part = parts.o[i];
+      sum += weight * parts.stats[i].y;
+      o = {o.x + weight * part.x, o.y + weight * part.y, o.z + weight * part.z, o.w + weight * part.w};
+    }
   }
 };
 
@@ -66,8 +88,8 @@ struct DecodeConsumer {
         arrived(arrived),
         warp(threadIdx.x / 32),
         lane(threadIdx.x % 32),
-        rows(sizes.s * (sizes.h / sizes.g)),
-        group(sizes.h / sizes.g),
+        rows(sizes.s * sizes.group()),
+        group(sizes.group()),
         q_rows(q_rows),
         out_rows(out_rows) {}
 
@@ -158,7 +180,7 @@ struct DecodeConsumer {
 
   // This warp's keys of a tile, from the `at`th on: the first is key0, and `valid` of them exist.
   SL_DEVICE void attend(int slot, int at, int key0, int valid, uint32_t kept) {
-    const uint32_t k_tile = shared_address(sm.kv[slot][0]), v_tile = shared_address(sm.kv[slot][1]);
+    const uint32_t k_tile = shared_address(sm.kv, slot), v_tile = k_tile + P::kTileBytes;
     auto chunk_at = [](uint32_t tile, int row, int dims16, int half) {  // 8 of 16 dims of a key
       return tile + dims16 / 4 * P::kPanelBytes + SwizzledOffset(row, dims16 % 4 * 2 + half, 128);
     };
@@ -255,11 +277,13 @@ struct DecodeConsumer {
   SL_DEVICE void finish_part() const {
     const bool whole = part.parts == 1;
     each_row([&](int r, int dim) {
-      Merge merge;
-#pragma unroll 2
+      Parts<P::kWarps> of_warps;
+#pragma unroll
       for (int w = 0; w < P::kWarps; ++w) {
-        merge.add(sm.max[w][r], sm.sum[w][r], *reinterpret_cast<const float4*>(&sm.o[w][r][dim]), Score<How>::kSlope);
+        of_warps.set(w, {sm.max[w][r], sm.sum[w][r]}, *reinterpret_cast<const float4*>(&sm.o[w][r][dim]));
       }
+      Merge merge;
+      merge.add(of_warps, Score<How>::kSlope);
       if (whole) {
         store(r, dim, merge);
       } else if (r < rows) {
@@ -293,24 +317,19 @@ struct DecodeConsumer {
     }
     each_row([&](int r, int dim) {
       Merge merge;
-      constexpr int kAhead = 5;  // parts whose loads are in flight
+      constexpr int kAhead = 16;  // parts whose loads are in flight
       for (int p0 = 0; p0 < count; p0 += kAhead) {
-        float2 stat[kAhead];
-        float4 value[kAhead];
+        Parts<kAhead> some;
 #pragma unroll
         for (int j = 0; j < kAhead; ++j) {
+          some.set_none(j);
           if (p0 + j < count) {
             const float* from = slot(part.cta0 + p0 + j, p0 + j == 0);
-            stat[j] = __ldcg(reinterpret_cast<const float2*>(from + P::kRows * kDim + r * 2));
-            value[j] = __ldcg(reinterpret_cast<const float4*>(from + r * kDim + dim));
+            some.set(j, __ldcg(reinterpret_cast<const float2*>(from + P::kRows * kDim + r * 2)),
+                     __ldcg(reinterpret_cast<const float4*>(from + r * kDim + dim)));
           }
         }
-#pragma unroll
-        for (int j = 0; j < kAhead; ++j) {
-          if (p0 + j < count) {
-            merge.add(stat[j].x, stat[j].y, value[j], Score<How>::kSlope);
-          }
-        }
+        merge.add(some, Score<How>::kSlope);
       }
       store(r, dim, merge);
     });
@@ -328,11 +347,11 @@ struct DecodeConsumer {
         const int local = done + tile - part.first, slot = local % kStages;
         const int key0 = (skipped + tile) * P::kKeys + at;
         const uint32_t kept = kept_keys(key0);
-        barrier_wait(shared_address(&sm.full[slot]), local / kStages & 1);
+        barrier_wait(shared_address(sm.full, slot), local / kStages & 1);
         attend(slot, at, key0, count - key0, kept);
         __syncwarp();
         if (lane == 0) {
-          barrier_arrive(shared_address(&sm.empty[slot]));
+          barrier_arrive(shared_address(sm.empty, slot));
         }
       }
       share();

@@ -96,6 +96,7 @@ struct Segment {
   const TileLine<P>& line;
   int total;                 // tiles on the line: fewer than 2^31, each being kilobytes of one memory
   int ctas;                  // that have a run
+  int run, longer;           // tiles of a run; the first `longer` ones have one more
   int tile, run_end;         // the tile after the segment; the end of this CTA's run
   int batch, before, tiles;  // sequence; tiles of a key head before it and of it
   int head, first, end;      // tiles [first, end) of item (batch, head)
@@ -111,6 +112,7 @@ struct Segment {
       const int whole = ctas - ctas % items;
       ctas = ceil_div(total, whole) <= ceil_div(total, ctas) + 2 ? whole : ctas;
     }
+    run = total / max(ctas, 1), longer = total - run * ctas;
     tile = run_end = 0;
     if (blockIdx.x < ctas) {  // more CTAs than tiles would leave holes among the parts of an item
       tile = cut(blockIdx.x), run_end = cut(blockIdx.x + 1);
@@ -133,17 +135,20 @@ struct Segment {
     cta0 = cta_of(tile - first), parts = cta_of(tile - first + tiles - 1) - cta0 + 1;
     tile += end - first;
   }
-  SL_DEVICE int cut(uint32_t cta) const { return int(uint64_t(total) * cta / uint32_t(ctas)); }
-  SL_DEVICE int cta_of(int t) const { return int((uint64_t(t + 1) * ctas - 1) / uint32_t(total)); }
+  SL_DEVICE int cut(int cta) const { return cta * run + min(cta, longer); }
+  SL_DEVICE int cta_of(int t) const {
+    const int others = t - longer * (run + 1);  // tiles of the shorter runs before it, if it lies in one
+    return others < 0 ? t / (run + 1) : longer + others / run;
+  }
 };
 
 // Brings what the ring takes first to L2, ahead of the turn: most keys and values are older than the kernel before, and
-// what that one still writes it writes there.
+// what that one still writes it writes there.  Only where that is all: longer runs are bound by the bandwidth.
 template <class P>
 SL_DEVICE void prefetch_tiles(const TensorMap& k_map, const TensorMap& v_map, const Segment<P>& part) {
   const int skipped = part.line.first_tile(part.batch);
 #pragma unroll 1
-  for (int tile = part.first; tile < min(part.end, part.first + P::kStages); ++tile) {
+  for (int tile = part.first; part.run < P::kStages && tile < part.end; ++tile) {
 #pragma unroll
     for (int p = 0; p < P::kPanels; ++p) {
       tma_prefetch(k_map, p * 64, (skipped + tile) * P::kKeys, part.head, part.batch);
@@ -161,8 +166,8 @@ SL_DEVICE void stream_tiles(DecodeShared<P>& sm, const TensorMap& k_map, const T
     const int skipped = line.first_tile(part.batch);
 #pragma unroll 1
     for (int tile = part.first; tile < part.end; ++tile, ring.next()) {
-      const uint32_t bar = shared_address(&sm.full[ring.slot]), to = shared_address(sm.kv[ring.slot]);
-      barrier_wait(shared_address(&sm.empty[ring.slot]), ring.parity ^ 1);
+      const uint32_t bar = shared_address(sm.full, ring.slot), to = shared_address(sm.kv, ring.slot);
+      barrier_wait(shared_address(sm.empty, ring.slot), ring.parity ^ 1);
       barrier_expect(bar, 2 * P::kTileBytes);
       const int row = (skipped + tile) * P::kKeys;
 #pragma unroll

@@ -89,6 +89,7 @@ SL_DEVICE void transpose_quad(uint32_t (&x)[4], int i) {
 
 struct Blocks {
   int first, last;  // none if last < first
+  bool half;        // no more than half the keys of the last one are seen
 };
 
 // One consumer warpgroup.
@@ -98,6 +99,10 @@ struct PrefillConsumer {
   using Element = typename P::Element;
   using Set = KeySet<P::kKeys>;
   static constexpr bool kSets = How::kKeyMask || P::kEmptyCounts;
+  // Of a block that the diagonal cuts, half the scores may do.  Wider heads gain nothing by it; padded ones lack
+  // registers.
+  static constexpr bool kHalves =
+      How::kCausal && P::kConsumers == 3 && P::kKeys == 2 * P::kDim && P::kWidth == P::kDim && !kSets;
   static constexpr int kDim = P::kDim, kKeys = P::kKeys, kPanelBytes = kKeys * 128;
   static constexpr int kStageStep = kDim * kKeys * 2 / 16, kQStep = kDim * P::kQueries * 2 / 16;
 
@@ -131,9 +136,9 @@ struct PrefillConsumer {
         k_matrix(MatrixDescriptor(shared_address(sm.k))),
         v_matrix(MatrixDescriptor(shared_address(sm.v), kPanelBytes)) {}
 
-  SL_DEVICE void release(uint64_t& bar) const {
+  SL_DEVICE void release(uint32_t bar) const {
     if (lane == 0) {
-      barrier_arrive(shared_address(&bar));
+      barrier_arrive(bar);
     }
   }
   SL_DEVICE int q_slot() const { return tiles % P::kQStages; }
@@ -162,9 +167,10 @@ struct PrefillConsumer {
     wgmma_commit();
   }
   // From dot products of block n to logits; -infinity for what a row does not take.
-  SL_DEVICE void make_logits(const PrefillTile& tile, int n, const Set& kept) {
+  template <int N>
+  SL_DEVICE void make_logits(float (&s)[N], const PrefillTile& tile, int n, const Set& kept) {
 #pragma unroll
-    for (int i = 0; i < kKeys / 2; ++i) {
+    for (int i = 0; i < N; ++i) {
       s[i] = Score<How>::scaled(s[i]);
     }
     const bool whole = (!How::kWindow || n >= tile.clean0) && n < tile.clean1 && (!How::kKeyMask || kept.all());
@@ -187,7 +193,7 @@ struct PrefillConsumer {
         flat = How::kEmptyRows == kEmptyUniform && rank[r] != kSees;
       }
 #pragma unroll
-      for (int j = 0; j < kKeys / 4; ++j) {
+      for (int j = 0; j < N / 2; ++j) {
         const int column = j / 2 * 8 + j % 2;
         const bool taken = kSets
                                ? takes.words[column / 32] >> column0 >> (column % 32) & 1
@@ -240,7 +246,7 @@ struct PrefillConsumer {
   // Rows of the last block beyond the sequence may hold anything, and 0 * NaN is not 0.  Each consumer clears for
   // itself.
   SL_DEVICE void clear_values(int valid) {
-    const uint32_t base = shared_address(sm.v[v_slot()]);
+    const uint32_t base = shared_address(sm.v, v_slot());
     for (int i = threadIdx.x % 128; i < (kKeys - valid) * (kDim / 8); i += 128) {
       const int r = valid + i / (kDim / 8), chunk = i % (kDim / 8);
       asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(base + chunk / 8 * kPanelBytes +
@@ -252,7 +258,7 @@ struct PrefillConsumer {
     named_sync(4 + consumer, 128);
   }
   SL_DEVICE void wait_values(int n, int count) {
-    barrier_wait(shared_address(&sm.v_full[v_slot()]), (blocks_done - 1) / P::kStages & 1);
+    barrier_wait(shared_address(sm.v_full, v_slot()), (blocks_done - 1) / P::kStages & 1);
     if (!How::kRunsToEnd && count - n * kKeys < kKeys) {
       clear_values(count - n * kKeys);
     }
@@ -264,15 +270,15 @@ struct PrefillConsumer {
       baton.take();
       baton.pass();
     }
-    barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
-    release(sm.k_empty[k_slot()]);
+    barrier_wait(shared_address(sm.k_full, k_slot()), blocks_done / P::kStages & 1);
+    release(shared_address(sm.k_empty, k_slot()));
     ++blocks_done;
-    barrier_wait(shared_address(&sm.v_full[v_slot()]), (blocks_done - 1) / P::kStages & 1);
-    release(sm.v_empty[v_slot()]);
+    barrier_wait(shared_address(sm.v_full, v_slot()), (blocks_done - 1) / P::kStages & 1);
+    release(shared_address(sm.v_empty, v_slot()));
   }
   // The blocks that this warpgroup's rows see, as first and last; none if it has no rows.
   SL_DEVICE Blocks own_blocks(const PrefillTile& tile) const {
-    Blocks own{How::kWindow ? tile.first_block : 0, tile.last_block};
+    Blocks own{How::kWindow ? tile.first_block : 0, tile.last_block, false};
     const int first = tile.first + consumer * 64;
     if (first + 64 <= 0) {
       own.last = own.first - 1;
@@ -282,6 +288,7 @@ struct PrefillConsumer {
           sequence.any(sequence.first_query + max(first, 0), min(sequence.first_query + first + 64, tile.count));
       own.first = How::kWindow ? any.begin / kKeys : 0;
       own.last = any.end > any.begin ? (any.end - 1) / kKeys : own.first - 1;
+      own.half = any.end - own.last * kKeys <= kKeys / 2;
     }
     return own;
   }
@@ -296,15 +303,15 @@ struct PrefillConsumer {
       attend_blocks(tile, own, baton);
       n = own.first - 1;
     } else {
-      release(sm.q_empty[q_slot()]);
+      release(shared_address(sm.q_empty, q_slot()));
     }
     for (; How::kWindow && n >= first_block; --n) {
       pass_over(tile, n, baton);
     }
   }
   SL_DEVICE void attend_blocks(const PrefillTile& tile, Blocks own, const Baton<P>& baton) {
-    const auto [first, last] = own;
-    barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
+    const int first = own.first, last = own.last;
+    barrier_wait(shared_address(sm.k_full, k_slot()), blocks_done / P::kStages & 1);
     if (last < tile.last_block) {
       baton.take();
     }
@@ -314,11 +321,19 @@ struct PrefillConsumer {
     }
     wgmma_wait<0>();
     pin(s);
-    finish_scores(tile, last, first == last);
+    if (kHalves && own.half) {
+      finish_scores(reinterpret_cast<float (&)[kKeys / (kHalves ? 4 : 2)]>(s), tile, last, first == last);
+#pragma unroll
+      for (int i = kKeys / 4; i < kKeys / 2; ++i) {
+        s[i] = 0;
+      }
+    } else {
+      finish_scores(s, tile, last, first == last);
+    }
     ++blocks_done;
     make_weights();
     for (int n = last - 1; n >= first; --n) {
-      barrier_wait(shared_address(&sm.k_full[k_slot()]), blocks_done / P::kStages & 1);
+      barrier_wait(shared_address(sm.k_full, k_slot()), blocks_done / P::kStages & 1);
       baton.take();
       start_scores();
       wait_values(n + 1, tile.count);
@@ -326,10 +341,10 @@ struct PrefillConsumer {
       baton.pass();
       wgmma_wait<1>();
       pin(s);
-      const bool moves = finish_scores(tile, n, n == first);
+      const bool moves = finish_scores(s, tile, n, n == first);
       wgmma_wait<0>();
       pin(o), pin(p);
-      release(sm.v_empty[v_slot()]);
+      release(shared_address(sm.v_empty, v_slot()));
       ++blocks_done;
       make_weights();
       if (moves) {
@@ -343,23 +358,24 @@ struct PrefillConsumer {
     start_output(first < last);
     wgmma_wait<0>();
     pin(o);
-    release(sm.v_empty[v_slot()]);
+    release(shared_address(sm.v_empty, v_slot()));
   }
   // From the scores of block n, which have arrived, to weights that are not yet packed; whether a maximum has moved.
-  SL_DEVICE bool finish_scores(const PrefillTile& tile, int n, bool last_of_q) {
+  template <int N>
+  SL_DEVICE bool finish_scores(float (&s)[N], const PrefillTile& tile, int n, bool last_of_q) {
     Set kept;
     if constexpr (How::kKeyMask) {
       kept = sm.kept[k_slot()];
     }
     if (last_of_q) {
-      release(sm.q_empty[q_slot()]);
+      release(shared_address(sm.q_empty, q_slot()));
     }
     if constexpr (P::kBiasRows > 0) {  // lies in K's slot
-      make_logits(tile, n, kept);
-      release(sm.k_empty[k_slot()]);
+      make_logits(s, tile, n, kept);
+      release(shared_address(sm.k_empty, k_slot()));
     } else {
-      release(sm.k_empty[k_slot()]);
-      make_logits(tile, n, kept);
+      release(shared_address(sm.k_empty, k_slot()));
+      make_logits(s, tile, n, kept);
     }
     return softmax_step(s, state, Score<How>::kSlope, shrink);
   }
@@ -392,7 +408,7 @@ struct PrefillConsumer {
   SL_DEVICE void run() {
     const Baton<P> baton(consumer);
     while (true) {
-      barrier_wait(shared_address(&sm.q_full[q_slot()]), tiles / P::kQStages & 1);
+      barrier_wait(shared_address(sm.q_full, q_slot()), tiles / P::kQStages & 1);
       const PrefillTile tile = sm.tile[q_slot()];
       if (tile.batch < 0) {
         return;

@@ -10,8 +10,8 @@ template <class How_>
 struct PrefillPlan : How_ {
   using How = How_;
   using typename How_::Element;
-  static constexpr int kDim = How_::kDim, kKeys = How_::kKeys, kConsumers = How_::kConsumers, kStages = 2;
-  static constexpr int kQStages = How_::kQStages, kPanels = kDim / 64;
+  static constexpr int kDim = How_::kDim, kKeys = How_::kKeys, kConsumers = How_::kConsumers;
+  static constexpr int kStages = How_::kStages, kQStages = How_::kQStages, kPanels = kDim / 64;
   static constexpr bool kTakeTurns = kConsumers == 3;  // measured: 0..4 % with three consumers, 0..-1 % with two
   static constexpr int kQueries = 64 * kConsumers, kThreads = 128 * (kConsumers + 1);
   // What the launch allocates for a thread of each warpgroup; consumers get what the producer gives.
@@ -73,7 +73,7 @@ struct PrefillList {
   SL_DEVICE PrefillList(const AttentionSizes& sizes, const AttentionExtras<How>& extras)
       : sizes(sizes), extras(extras), rows(ceil_div(sizes.s, P::kQueries)) {
     const int64_t head_bytes = int64_t(sizes.t) * P::kDim * 2 * 2;
-    together = sizes.h / max(sizes.g, 1) *
+    together = sizes.group() *
                int(max(int64_t(1), min(int64_t(sizes.g) * sizes.b, P::kHeadBytes / max(head_bytes, int64_t(1)))));
   }
   SL_DEVICE int count() const { return rows * sizes.b * sizes.h; }
@@ -180,7 +180,7 @@ struct PrefillProducer {
     }
   }
   SL_DEVICE void load_q(const PrefillTile& tile) {
-    const uint32_t bar = shared_address(&sm.q_full[q.slot]);
+    const uint32_t bar = shared_address(sm.q_full, q.slot);
     if (lane == 0) {
       barrier_expect(bar, sizeof(sm.q[0]));
       load(sm.q[q.slot], maps.q, bar, tile.first, tile.head, tile.batch);
@@ -205,8 +205,8 @@ struct PrefillProducer {
       const int key = row + 32 * w + lane;
       kept[w] = extras.key_mask[int64_t(batch) * sizes.t + min(key, sizes.t - 1)];
     }
-    barrier_wait(shared_address(&sm.k_empty[k.slot]), k.parity ^ 1);
-    const uint32_t bar = shared_address(&sm.k_full[k.slot]);
+    barrier_wait(shared_address(sm.k_empty, k.slot), k.parity ^ 1);
+    const uint32_t bar = shared_address(sm.k_full, k.slot);
     if (lane == 0) {
       barrier_announce(bar, sizeof(sm.k[0]) + P::kBiasRows * P::kBiasPanels * 128);
       load(sm.k[k.slot], maps.k, bar, row, head, batch);
@@ -227,8 +227,8 @@ struct PrefillProducer {
     k.next();
   }
   SL_DEVICE void load_v(int row, int head, int batch) {
-    barrier_wait(shared_address(&sm.v_empty[v.slot]), v.parity ^ 1);
-    const uint32_t bar = shared_address(&sm.v_full[v.slot]);
+    barrier_wait(shared_address(sm.v_empty, v.slot), v.parity ^ 1);
+    const uint32_t bar = shared_address(sm.v_full, v.slot);
     if (lane == 0) {
       barrier_expect(bar, sizeof(sm.v[0]));
       load(sm.v[v.slot], maps.v, bar, row, head, batch);
@@ -245,19 +245,19 @@ struct PrefillProducer {
         barrier_arrive(shared_address(&sm.pending_empty));
       }
       pending.next();
-      const int head = tile.head / (sizes.h / sizes.g), first_row = tile.first_block * P::kKeys;
+      const int head = tile.head / sizes.group(), first_row = tile.first_block * P::kKeys;
       int row = tile.last_block * P::kKeys;
       const bool any = tile.batch >= 0 && row >= first_row;
       if (any) {
         load_k(tile, row, head);
       }
-      barrier_wait(shared_address(&sm.q_empty[q.slot]), q.parity ^ 1);
+      barrier_wait(shared_address(sm.q_empty, q.slot), q.parity ^ 1);
       if (lane == 0) {
         sm.tile[q.slot] = tile;
       }
       if (tile.batch < 0) {
         if (lane == 0) {
-          barrier_arrive(shared_address(&sm.q_full[q.slot]));
+          barrier_arrive(shared_address(sm.q_full, q.slot));
         }
         return;
       }

@@ -6,6 +6,12 @@
 namespace sl {
 
 SL_DEVICE uint32_t shared_address(const void* p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
+// Of element i, computed in 32 bits: to NVRTC, unlike nvcc, pointers to shared memory have 64, and each takes two
+// registers.
+template <typename T, int N>
+SL_DEVICE uint32_t shared_address(const T (&all)[N], int i) {
+  return shared_address(all) + i * uint32_t(sizeof(T));
+}
 // The same for all lanes: lets ptxas keep it in a uniform register.
 SL_DEVICE int warp_uniform(int x) { return __shfl_sync(~0u, x, 0); }
 

@@ -98,6 +98,27 @@ TEST(AttentionChoice, SmallTilesForFewQueries) {
   EXPECT_EQ(Best(What(16, 32, 8, 2048, 2048, 64)).consumers, 3);
 }
 
+// What all the registers of three consumers are needed for does not go to two.
+TEST(AttentionChoice, ThreeConsumersTakeOneThingMore) {
+  for (bool AttentionWhat::* asked : {&AttentionWhat::key_mask, &AttentionWhat::slopes, &AttentionWhat::softcap}) {
+    AttentionWhat what = What(8, 32, 8, 4096, 4096, 128);
+    what.*asked = true;
+    EXPECT_EQ(Best(what).consumers, 3);
+    what.window = 1024;
+    EXPECT_EQ(Best(what).consumers, asked == &AttentionWhat::softcap ? 3 : 2);
+  }
+  AttentionWhat what = What(8, 32, 8, 4096, 4096, 128);
+  what.bias = true;
+  EXPECT_LT(Best(what).consumers, 3);
+  what.bias_rows = what.s;
+  EXPECT_EQ(Best(what).Name(), "prefill 192x64 d128");
+  what = What(8, 32, 8, 4096, 4096, 64);
+  what.window = 1024;
+  EXPECT_EQ(Best(what).consumers, 3);
+  what.softcap = true;
+  EXPECT_LT(Best(what).consumers, 3);
+}
+
 // Many short sequences: three blocks an SM hide each other's starts and ends, in keys that fit the length.
 TEST(AttentionChoice, ThreeBlocksForManyShortSequences) {
   AttentionWhat what = What(32, 12, 12, 128, 128, 64);
@@ -112,7 +133,7 @@ TEST(AttentionChoice, ThreeBlocksForManyShortSequences) {
 // What a row without keys gives is computed by the same tiles, but for keys that lie beyond its sequence.
 TEST(AttentionChoice, RowsWithoutKeysCostNoKernelOfTheirOwn) {
   AttentionWhat what = What(4, 12, 12, 300, 300, 64);
-  what.empty_rows = what.every_score = true;
+  what.empty_rows = what.key_mask = true;
   EXPECT_EQ(Best(what).form, kPrefill);
   what.lengths = what.beyond_ends = true;
   EXPECT_EQ(Forms(what), (std::set{kAny}));
