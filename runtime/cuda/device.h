@@ -161,11 +161,12 @@ class PinnedBlock {
   PinnedBlock(PinnedBlock&& other) noexcept
       : device_(other.device_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   PinnedBlock& operator=(PinnedBlock&&) = delete;
-  ~PinnedBlock();
+  ~PinnedBlock() { Free(); }
   absl::Status Reserve(int64_t bytes);
   uint8_t* data() const { return data_; }
 
  private:
+  void Free();
   const Device* device_;
   uint8_t* data_ = nullptr;
   int64_t bytes_ = 0;

@@ -33,7 +33,7 @@ inline constexpr int kAttributeMajor = 75, kAttributeMinor = 76;  // CU_DEVICE_A
 inline constexpr int kAttributeClockKilohertz = 13, kAttributeProcessors = 16;  // …_CLOCK_RATE, …_MULTIPROCESSOR_COUNT
 inline constexpr int kFunctionSharedBytes = 8;                // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 inline constexpr int kLaunchCluster = 4, kLaunchOverlap = 6;  // CU_LAUNCH_ATTRIBUTE_*
-inline constexpr unsigned kStreamNonBlocking = 1, kHostAllocPortable = 1, kEventWithoutTime = 2;
+inline constexpr unsigned kStreamNonBlocking = 1, kHostPortable = 1, kEventWithoutTime = 2;
 
 struct alignas(64) CUtensorMap {
   uint64_t opaque[16];
@@ -106,6 +106,8 @@ struct CUgraphEdgeData {
   X(cuMemFree_v2, (CUdeviceptr))                                                                                    \
   X(cuMemHostAlloc, (void**, size_t, unsigned))                                                                     \
   X(cuMemFreeHost, (void*))                                                                                         \
+  X(cuMemHostRegister_v2, (void*, size_t, unsigned))                                                                \
+  X(cuMemHostUnregister, (void*))                                                                                   \
   X(cuMemcpyHtoDAsync_v2, (CUdeviceptr, const void*, size_t, CUstream))                                             \
   X(cuMemcpyDtoHAsync_v2, (void*, CUdeviceptr, size_t, CUstream))                                                   \
   X(cuMemcpyDtoDAsync_v2, (CUdeviceptr, CUdeviceptr, size_t, CUstream))                                             \

@@ -281,7 +281,7 @@ TEST(DeviceRun, TextEndsWhereItShould) {
 TEST(DeviceRun, WeightsComeWhole) {
   const auto device = cuda::Device::Open({}).value();
   ThreadPool pool(3);
-  std::vector<std::vector<uint8_t>> weights = {{}, {1, 2, 3}, std::vector<uint8_t>((20 << 20) + 123)};
+  std::vector<std::vector<uint8_t>> weights = {{}, {1, 2, 3}, std::vector<uint8_t>((40 << 20) + 123)};
   for (size_t i = 0; i < weights.back().size(); ++i) {
     weights.back()[i] = static_cast<uint8_t>(i * 2654435761u >> 24);
   }

@@ -28,7 +28,6 @@ std::map<std::string, Kernel>& Kernels() {
   static std::map<std::string, Kernel> kernels;
   return kernels;
 }
-// Changed by one thread at a time.
 std::map<const uint8_t*, size_t>& Pinned() {
   static std::map<const uint8_t*, size_t> pinned;
   return pinned;
@@ -37,7 +36,7 @@ std::map<const uint8_t*, size_t>& Pinned() {
 // All streams are one queue; an event is how much of it had been given when it was recorded.
 std::deque<std::function<void()>> queue;
 std::atomic<int64_t> given = 0, run = 0;
-std::mutex mutex;  // of the queue
+std::mutex mutex;  // of the queue, the counts and what is pinned
 
 void Give(std::function<void()> work) {
   const std::lock_guard<std::mutex> lock(mutex);
@@ -52,7 +51,16 @@ void RunUntil(int64_t end) {
   }
 }
 
+void Pin(void* data, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  Pinned()[static_cast<uint8_t*>(data)] = bytes;
+}
+void Unpin(void* data) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  Pinned().erase(static_cast<uint8_t*>(data));
+}
 bool IsPinned(const void* p) {
+  const std::lock_guard<std::mutex> lock(mutex);
   const auto next = Pinned().upper_bound(static_cast<const uint8_t*>(p));
   return next != Pinned().begin() && static_cast<const uint8_t*>(p) < std::prev(next)->first + std::prev(next)->second;
 }
@@ -125,11 +133,12 @@ FAKE(cuMemFree_v2, (CUdeviceptr address)) {
 }
 FAKE(cuMemHostAlloc, (void** data, size_t bytes, unsigned)) {
   *data = std::calloc(bytes, 1);
-  Pinned()[static_cast<uint8_t*>(*data)] = bytes;
-  return kCudaSuccess;
+  return Pin(*data, bytes), kCudaSuccess;
 }
+FAKE(cuMemHostRegister_v2, (void* data, size_t bytes, unsigned)) { return Pin(data, bytes), kCudaSuccess; }
+FAKE(cuMemHostUnregister, (void* data)) { return Unpin(data), kCudaSuccess; }
 FAKE(cuMemFreeHost, (void* data)) {
-  Pinned().erase(static_cast<uint8_t*>(data));
+  Unpin(data);
   std::free(data);
   return kCudaSuccess;
 }
