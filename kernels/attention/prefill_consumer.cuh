@@ -99,10 +99,10 @@ struct PrefillConsumer {
   using Element = typename P::Element;
   using Set = KeySet<P::kKeys>;
   static constexpr bool kSets = How::kKeyMask || P::kEmptyCounts;
-  // Of a block that the diagonal cuts, half the scores may do.  Wider heads gain nothing by it; padded ones lack
-  // registers.
-  static constexpr bool kHalves =
-      How::kCausal && P::kConsumers == 3 && P::kKeys == 2 * P::kDim && P::kWidth == P::kDim && !kSets;
+  // Of a block that the diagonal cuts, half the scores may do: where that leaves registers.  Wider heads gain nothing.
+  static constexpr bool kHalves = How::kCausal && P::kConsumers == 3 && P::kKeys == 2 * P::kDim &&
+                                  P::kWidth == P::kDim && How::kRunsToEnd && How::kWindow == 0 && How::kSoftcap == 0 &&
+                                  !How::kSlopes && !kSets;
   static constexpr int kDim = P::kDim, kKeys = P::kKeys, kPanelBytes = kKeys * 128;
   static constexpr int kStageStep = kDim * kKeys * 2 / 16, kQStep = kDim * P::kQueries * 2 / 16;
 
@@ -144,14 +144,15 @@ struct PrefillConsumer {
   SL_DEVICE int q_slot() const { return tiles % P::kQStages; }
   SL_DEVICE int k_slot() const { return blocks_done % P::kStages; }
   SL_DEVICE int v_slot() const { return (blocks_done - 1) % P::kStages; }
-  SL_DEVICE void start_scores() {  // s = Q K^T
+  template <int N>
+  SL_DEVICE void start_scores(float (&s)[N]) {  // s = Q K^T for the first 2 N keys
     const MatrixSteps q(q_matrix, q_slot() * kQStep), k(k_matrix, k_slot() * kStageStep);
     pin(s);
     wgmma_begin();
 #pragma unroll
     for (int i = 0; i < kDim / 16; ++i) {
       const int step = i % 4 * kDepthStep, panel = i / 4;
-      Wgmma<Element, kKeys>::template shared<0>(s, q.at(panel * (P::kQueries * 128 / 16) + step),
+      Wgmma<Element, 2 * N>::template shared<0>(s, q.at(panel * (P::kQueries * 128 / 16) + step),
                                                 k.at(panel * (kPanelBytes / 16) + step), i > 0);
     }
     wgmma_commit();
@@ -315,27 +316,21 @@ struct PrefillConsumer {
     if (last < tile.last_block) {
       baton.take();
     }
-    start_scores();
-    if (last < tile.last_block) {
-      baton.pass();
-    }
-    wgmma_wait<0>();
-    pin(s);
     if (kHalves && own.half) {
-      finish_scores(reinterpret_cast<float (&)[kKeys / (kHalves ? 4 : 2)]>(s), tile, last, first == last);
+      first_scores(reinterpret_cast<float (&)[kKeys / (kHalves ? 4 : 2)]>(s), tile, own, baton);
 #pragma unroll
       for (int i = kKeys / 4; i < kKeys / 2; ++i) {
         s[i] = 0;
       }
     } else {
-      finish_scores(s, tile, last, first == last);
+      first_scores(s, tile, own, baton);
     }
     ++blocks_done;
     make_weights();
     for (int n = last - 1; n >= first; --n) {
       barrier_wait(shared_address(sm.k_full, k_slot()), blocks_done / P::kStages & 1);
       baton.take();
-      start_scores();
+      start_scores(s);
       wait_values(n + 1, tile.count);
       start_output(n < last - 1);
       baton.pass();
@@ -359,6 +354,17 @@ struct PrefillConsumer {
     wgmma_wait<0>();
     pin(o);
     release(shared_address(sm.v_empty, v_slot()));
+  }
+  // The weights of the block that a tile begins with.
+  template <int N>
+  SL_DEVICE void first_scores(float (&s)[N], const PrefillTile& tile, const Blocks& own, const Baton<P>& baton) {
+    start_scores(s);
+    if (own.last < tile.last_block) {
+      baton.pass();
+    }
+    wgmma_wait<0>();
+    pin(s);
+    finish_scores(s, tile, own.last, own.first == own.last);
   }
   // From the scores of block n, which have arrived, to weights that are not yet packed; whether a maximum has moved.
   template <int N>
