@@ -11,7 +11,8 @@ CHECKS = [(1, 4096, 4096), (2, 4095, 4104), (4, 1000, 776), (7, 769, 1024), (13,
           (129, 257, 264), (300, 1000, 520), (511, 768, 768), (65, 6144, 4096), (1025, 2056, 1096), (3000, 4096, 1032), (5, 8, 8), (1, 1, 1), (70, 3, 5)]
 # Name: (the dimensions of what it reads, instructions an element, text).
 EPILOGUES = {
-    "bias gelu": (["n"], 20, """
+    "bias gelu": (["n"], 12, """
+#include "kernels/device/scalar.cuh"
 struct Epilogue {
   const sl::bf16* bias;
   __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<1>& e0) : bias(sl::View<sl::bf16, 1>(step, e0).data) {}
@@ -21,25 +22,30 @@ struct Epilogue {
   }
 };
 """),
-    "bias erf": (["n"], 40, """
+    "bias erf": (["n"], 15, """
 #include "kernels/device/scalar.cuh"
 struct Epilogue {
   const sl::bf16* bias;
   __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<1>& e0) : bias(sl::View<sl::bf16, 1>(step, e0).data) {}
-  __device__ __forceinline__ float operator()(float v, int64_t, int64_t column) const {
-    v += sl::to_float(bias[column]);
-    return 0.5f * v * (1.0f + sl::narrow_result::erf_(v * 0.7071067812f));
-  }
+  __device__ __forceinline__ void fetch(int64_t column) const { sl::fetch_ahead(bias + column); }
+  template <class H>
+  __device__ __forceinline__ static H gelu(H v) { return v * H(sl::bf16{0x3f00}) * (sl::narrow_result::erf_(v * H(sl::bf16{0x3f35})) + H(sl::bf16{0x3f80})); }
+  __device__ __forceinline__ float operator()(float v, int64_t, int64_t column) const { return sl::to_float(gelu(sl::narrow<sl::bf16>(v) + bias[column])); }
+  __device__ __forceinline__ sl::Two<sl::bf16> two(sl::Pair v, int64_t, int64_t column) const { return gelu(sl::narrow<sl::Two<sl::bf16>>(v) + sl::load_two(bias + column)); }
 };
 """),
-    "residual": (["m", "n"], 2, """
+    "residual": (["m", "n"], 1, """
+#include "kernels/device/scalar.cuh"
 struct Epilogue {
+  using Two = sl::Two<sl::bf16>;
   const sl::bf16* other;
   int64_t width;
   __device__ __forceinline__ Epilogue(const sl::Step* step, const sl::Arg<2>& e0)
       : other(sl::View<sl::bf16, 2>(step, e0).data), width(sl::View<sl::bf16, 2>(step, e0).size(1)) {}
   __device__ __forceinline__ float operator()(float v, int64_t row, int64_t column) const { return (*this)(v, row, column, other[row * width + column]); }
-  __device__ __forceinline__ float operator()(float v, int64_t, int64_t, sl::bf16 element) const { return v + sl::to_float(element); }
+  __device__ __forceinline__ float operator()(float v, int64_t, int64_t, sl::bf16 element) const { return sl::to_float(sl::narrow<sl::bf16>(v) + element); }
+  __device__ __forceinline__ Two two(sl::Pair v, int64_t row, int64_t column) const { return two(v, row, column, sl::load_two(other + row * width + column)); }
+  __device__ __forceinline__ Two two(sl::Pair v, int64_t, int64_t, Two elements) const { return sl::narrow<Two>(v) + elements; }
 };
 """)}
 # Of two parts, with biases for the result's columns, first and second in turn.

@@ -6,11 +6,15 @@
   python3 bench/kernels.py race DIR gemm        each plan 1,000 times, shared memory poisoned before each, every wait followed by a random pause (SL_JITTER)
   python3 bench/kernels.py table DIR gemm       the chosen plans against the library, one interleaved run, ratios; JSON behind --json
   python3 bench/kernels.py sweep DIR gemm       every plan: what cost models are fitted to
+
+`--only=REGEX` takes the queries that have it in "linear residual 300x776 1024x776 300x1024", the name, the epilogue's and
+the operands' sizes, and compiles no more than these need.
 """
 import importlib
 import json
 import math
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -67,14 +71,23 @@ class Problem:
         return all(bool((e.isnan() if e.is_floating_point() else e == 85).all()) for e in self.edges)
 
 
-def check(folder, suite, repeats=2):
+def read_queries(folder, only):
+    """The queries of the folder, each with its plans."""
+    queries, kernels = (json.loads((folder / f"{name}.json").read_text()) for name in ("queries", "kernels"))
+
+    def text(query):
+        sizes = ["x".join(map(str, sizes_of(o, "actual"))) for o in query["ins"] if o]
+        return " ".join([query["name"], *([query["finish"]] if "finish" in query else []), *sizes])
+    return [(query, plans) for query, plans in zip(queries, kernels) if re.search(only, text(query))]
+
+
+def check(queries, folder, suite, repeats=2):
     import torch
     import device
     torch.backends.cuda.matmul.allow_tf32 = False
-    queries, kernels = json.loads((folder / "queries.json").read_text()), device.load(folder)
-    modules, bad, runs, worst = device.load_modules(folder, kernels), 0, 0, {}
+    modules, bad, runs, worst = device.load_modules(folder, [plans for _, plans in queries]), 0, 0, {}
     poison_shared = device.shared_poison()
-    for query, plans in zip(queries, kernels):
+    for query, plans in queries:
         problem = Problem(query, device, torch)
         getattr(suite, "prepare", lambda *_: None)(query, problem.operands, torch)
         want = suite.reference(query, problem.operands[:len(query["ins"])], torch)
@@ -101,25 +114,24 @@ def check(folder, suite, repeats=2):
     return bad
 
 
-def measure(folder, suite, rounds, every):
+def measure(queries, folder, suite, rounds, every):
     """Yields (query, plans, {name: us}, read GB/s): each plan and the peers in one interleaved race over cold weights."""
     import torch
     import device
-    queries, kernels = json.loads((folder / "queries.json").read_text()), device.load(folder)
-    modules = device.load_modules(folder, kernels)
+    modules = device.load_modules(folder, [plans for _, plans in queries])
     pool = suite.make_pool(torch)
     ceiling = suite.read_ceiling(torch, device, pool)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; read {ceiling:.0f} GB/s", flush=True)
-    for query, plans in zip(queries, kernels):
+    for query, plans in queries:
         plans = plans if every else plans[:1]
         runs, reps = suite.runs(query, plans, modules, pool, torch, device)
         times = {name: us / reps for name, us in device.race(runs, rounds).items()}
         yield query, plans, times, ceiling
 
 
-def table(folder, suite, out):
+def table(queries, folder, suite, out):
     rows, groups = [], {}
-    for query, plans, times, ceiling in measure(folder, suite, 21, False):
+    for query, plans, times, ceiling in measure(queries, folder, suite, 21, False):
         ours, peer = times[plans[0]["plan"]], times["peer"]
         share = suite.bytes_of(query) / ours * 1e-3 / ceiling
         rows.append({"query": suite.label(query), "plan": plans[0]["plan"], "predicted": plans[0]["us"], "read_gb_s": ceiling, **times, "ratio": peer / ours,
@@ -134,9 +146,9 @@ def table(folder, suite, out):
         pathlib.Path(out).write_text(json.dumps(rows, indent=1))
 
 
-def sweep(folder, suite, out):
+def sweep(queries, folder, suite, out):
     rows = []
-    for query, plans, times, _ in measure(folder, suite, 7, True):
+    for query, plans, times, _ in measure(queries, folder, suite, 7, True):
         best = min(plans, key=lambda p: times[p["plan"]])
         rows.append({"query": suite.label(query), "times": times, "predicted": {p["plan"]: p["us"] for p in plans}})
         print(f"{suite.label(query):28s} peer {times['peer']:.2f}, chosen {plans[0]['plan']} {times[plans[0]['plan']]:.2f}, best {best['plan']} {times[best['plan']]:.2f}", flush=True)
@@ -146,7 +158,7 @@ def sweep(folder, suite, out):
 
 def main():
     args = [a for a in sys.argv[1:] if not a.startswith("--")]
-    out = next((a.split("=")[1] for a in sys.argv if a.startswith("--json=")), None)
+    out, only = (next((a.split("=", 1)[1] for a in sys.argv if a.startswith(f"--{name}=")), None) for name in ("json", "only"))
     if args[0] == "queries":
         name, which = args[1].split(".")
         print(json.dumps(getattr(suite_of(name), which)()))
@@ -155,11 +167,13 @@ def main():
     import device
     import time
     start = time.time()
-    complaints = device.compile_texts(folder, ROOT, defines=["-DSL_JITTER"] if args[0] == "race" else [])
+    queries = read_queries(folder, only or "")
+    numbers = {int(plan["file"]) for _, plans in queries for plan in plans}
+    complaints = device.compile_texts(folder, ROOT, numbers, defines=["-DSL_JITTER"] if args[0] == "race" else [])
     print(f"compiled in {time.time() - start:.0f} s" + "".join(f"\n{c}" for c in complaints), flush=True)
     if args[0] in ("check", "race"):
-        return int(check(folder, suite, 1000 if args[0] == "race" else 2) > 0)
-    (table if args[0] == "table" else sweep)(folder, suite, out)
+        return int(check(queries, folder, suite, 1000 if args[0] == "race" else 2) > 0)
+    (table if args[0] == "table" else sweep)(queries, folder, suite, out)
     return 0
 
 

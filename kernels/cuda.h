@@ -60,13 +60,16 @@ struct CudaQuery {
   // where the arguments are the operands ins[epilogue_ins …], in order, and row and column those of the result as a
   // matrix of its last dimension.  It is called for elements of the result only.  It may also have
   // void fetch(int64_t column) const, which begins to bring what it reads there and no kernel writes: before its turn.
+  // Where results have 16 bits it may have sl::Two<T> two(sl::Pair value, int64_t row, int64_t column) const for an
+  // even column and the next one, which gives the same bits by fewer instructions.
   std::string epilogue;
   int epilogue_ins = 0;
   // 2: the functor is operator()(float first, float second, row, column), and the op has twice the columns of outs[0].
   // The compiler has put them in blocks of kPartColumns: those of the first part, as many of the second, and so on.
   int parts = 1;
   // The operand of 16-bit elements that the functor reads at the result's own row and column, if there is one; it then
-  // has operator()(float value, int64_t row, int64_t column, T element) too, for kernels that bring it otherwise.
+  // has operator()(float value, int64_t row, int64_t column, T element) too, for kernels that bring it otherwise, and
+  // `two` likewise.
   int epilogue_whole = -1;
   double epilogue_ops = 0;  // instructions an element, about: what choices weigh
   // The most that the family's `rows` is in the launches that are meant, and what it typically is; -1: as the operands

@@ -5,6 +5,7 @@
 #define SL_DEVICE __device__ __forceinline__
 #define SL_BOTH __host__ __device__ __forceinline__ constexpr
 #else
+#define SL_DEVICE inline
 #define SL_BOTH inline constexpr
 #endif
 

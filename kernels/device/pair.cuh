@@ -26,6 +26,37 @@ SL_DEVICE uint32_t pack<f16>(float lo, float hi) {
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
   return r;
 }
+// Two adjacent elements of 16 bits as one value, which operators and functions of scalar.cuh take at once.
+template <typename T>
+struct Two {
+  uint32_t bits;
+  SL_DEVICE explicit Two(uint32_t bits) : bits(bits) {}
+  SL_DEVICE Two(T both) : bits(both.bits * 0x10001u) {}
+  SL_DEVICE Two(T first, T second) : bits(first.bits | static_cast<uint32_t>(second.bits) << 16) {}
+  SL_DEVICE T first() const { return {static_cast<uint16_t>(bits)}; }
+  SL_DEVICE T second() const { return {static_cast<uint16_t>(bits >> 16)}; }
+};
+template <typename T>
+struct Wide<Two<T>> {
+  using type = Pair;
+};
+template <typename T>
+SL_DEVICE Pair widen(Two<T> v) {
+  return {to_float(v.first()), to_float(v.second())};
+}
+template <>
+SL_DEVICE Two<f16> narrow<Two<f16>>(Pair v) {
+  return Two<f16>(pack<f16>(v.x, v.y));
+}
+template <>
+SL_DEVICE Two<bf16> narrow<Two<bf16>>(Pair v) {
+  return Two<bf16>(pack<bf16>(v.x, v.y));
+}
+// At `p`, which is aligned to both.
+template <typename T>
+SL_DEVICE Two<T> load_two(const T* p) {
+  return Two<T>(*reinterpret_cast<const uint32_t*>(p));
+}
 // Two codes of 8 bits in 16, below zeros.
 SL_DEVICE uint32_t pack_codes(int32_t lo, int32_t hi) { return (lo & 0xff) | (hi & 0xff) << 8; }
 

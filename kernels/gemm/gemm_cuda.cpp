@@ -165,11 +165,15 @@ void EmitTiles(const CudaQuery& query, const GemmRoles& roles, const GemmHow& ho
   }
   if (reads) {
     f.AddMap(MatrixMap(query.epilogue_whole, roles, y, 64, how.PanelCols()), "map_read");
-    f.kernel.aligned_ins |= 1U << query.epilogue_whole;
   }
   f.AddView(0, x, "x");
   f.AddView(result, y, "y");
   f.AddEpilogue(query, roles.bias);
+  if (tma_store) {  // a functor reads two elements at once
+    for (int i = query.epilogue_ins; i < static_cast<int>(query.ins.size()) && !query.epilogue.empty(); ++i) {
+      f.kernel.aligned_ins |= BitWidth(query.ins[i].dtype) == 16 ? 1U << i : 0;
+    }
+  }
   f.kernel.block = static_cast<int>(128 * (1 + how.Consumers()));
   f.kernel.cluster = static_cast<int>(how.cluster());
   const std::string tiles = texts.Tiles(how.rows * how.multicast, how.cols);

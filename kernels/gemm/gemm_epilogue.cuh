@@ -89,21 +89,50 @@ SL_DEVICE auto finish_pair(const Epilogue& epilogue, const Sum (&sums)[kN], int 
   }
 }
 
-// Pair `i` again, without branches, so that what the functor reads for many pairs is on its way at once: outside the
-// result it is called for the nearest pair within.  The result has elements, and an even number of columns.
-// `elements`: none, or a pair of the operand that lies as the result does.
-template <int kParts, class Epilogue, class Sum, int kN, typename... Two>
-SL_DEVICE auto finish_near(const Epilogue& epilogue, const Sum (&sums)[kN], int i, int row, int col, int batch,
-                           const GemmSizes& sizes, const Two&... elements) {
-  const int64_t at = int64_t(batch) * sizes.m + smaller(row, sizes.m - 1);
-  const int near = smaller(col, sizes.n / kParts - 2);
+// Where `row`, `col` of a result lies that has elements and an even number of columns, or the nearest pair within it:
+// without branches, what functors read for many pairs is on its way at once.
+struct NearPair {
+  int64_t row;
+  int col;
+  SL_DEVICE NearPair(int row, int col, int batch, int width, const GemmSizes& sizes)
+      : row(int64_t(batch) * sizes.m + smaller(row, sizes.m - 1)), col(smaller(col, width - 2)) {}
+};
+
+// Pair `i` again, of one part.
+template <class Epilogue, class Sum, int kN>
+SL_DEVICE auto finish_near(const Epilogue& epilogue, const Sum (&sums)[kN], int i, const NearPair& at) {
+  return PairOf<decltype(epilogue(sums[i], at.row, at.col))>{epilogue(sums[i], at.row, at.col),
+                                                             epilogue(sums[i + 1], at.row, at.col + 1)};
+}
+
+// Two elements of 16 bits at once, by the functor's form for two if it has one.
+template <typename Out, class Epilogue, typename... Values>
+SL_DEVICE auto finish_two(int, const Epilogue& epilogue, const Values&... values)
+    -> decltype(epilogue.two(values...).bits) {
+  return epilogue.two(values...).bits;
+}
+template <typename Out, class Epilogue, class Sum>
+SL_DEVICE uint32_t finish_two(long, const Epilogue& epilogue, PairOf<Sum> v, int64_t row, int col) {
+  return pack<Out>(epilogue(v.x, row, col), epilogue(v.y, row, col + 1));
+}
+template <typename Out, class Epilogue>
+SL_DEVICE uint32_t finish_two(long, const Epilogue& epilogue, Pair v, int64_t row, int col, Two<Out> e) {
+  return pack<Out>(epilogue(v.x, row, col, e.first()), epilogue(v.y, row, col + 1, e.second()));
+}
+template <typename Out, class Epilogue>
+SL_DEVICE uint32_t finish_two(long, const Epilogue& epilogue, Pair first, Pair second, int64_t row, int col) {
+  return pack<Out>(epilogue(first.x, second.x, row, col), epilogue(first.y, second.y, row, col + 1));
+}
+
+// Pair `i` again, rounded to 16 bits.  `element`: none, or two of the operand that lies as the result does.
+template <typename Out, int kParts, class Epilogue, class Sum, int kN, typename... Element>
+SL_DEVICE uint32_t finish_word(const Epilogue& epilogue, const Sum (&sums)[kN], int i, const NearPair& at,
+                               const Element&... element) {
   if constexpr (kParts == 2) {
     const int j = i / 4 * 8 + i % 4;
-    return PairOf<decltype(epilogue(sums[j], sums[j], at, near))>{epilogue(sums[j], sums[j + 4], at, near),
-                                                                  epilogue(sums[j + 1], sums[j + 5], at, near + 1)};
+    return finish_two<Out>(0, epilogue, Pair{sums[j], sums[j + 1]}, Pair{sums[j + 4], sums[j + 5]}, at.row, at.col);
   } else {
-    return PairOf<decltype(epilogue(sums[i], at, near, elements.at[0]...))>{
-        epilogue(sums[i], at, near, elements.at[0]...), epilogue(sums[i + 1], at, near + 1, elements.at[1]...)};
+    return finish_two<Out>(0, epilogue, PairOf<Sum>{sums[i], sums[i + 1]}, at.row, at.col, element...);
   }
 }
 

@@ -219,7 +219,7 @@ struct TileStore {
 #pragma unroll
       for (int line = 0; line < P::kResults / 32; ++line) {
         auto pair = [&](int i) {
-          return finish_near<P::kParts>(epilogue, sums, i, row + (i & 2) * 4, col + i / 4 * 8, batch, sizes);
+          return finish_near(epilogue, sums, i, NearPair(row + (i & 2) * 4, col + i / 4 * 8, batch, sizes.n, sizes));
         };
         store_code_lines(pair, line * 16, out, row, col0 + line * 32, batch, sizes);
       }
@@ -241,7 +241,7 @@ struct TileStore {
   template <class Epilogue>
   SL_DEVICE void stage(const typename P::Sum (&sums)[P::kSlice / 2], int p, uint32_t panel, int row0, int col0,
                        int batch, const Epilogue& epilogue) const {
-    using Two = Pack<typename P::Out, 2>;
+    using Out = typename P::Out;
     constexpr int kChunks = P::kPanel / 8;
     const int warp = thread / 32, lane = thread % 32;
     const int row = row0 + FragmentRow(thread, 0), col = col0 + FragmentColumn(thread, 0);
@@ -267,13 +267,12 @@ struct TileStore {
       for (int j = 0; j < 4; ++j) {
         const int i = ((p * kChunks + 2 * c) * 4) + 2 * j;
         const int at_row = row + j % 2 * 8, at_col = col + (2 * c + j / 2) * 8;
-        Pair v;
+        const NearPair at(at_row, at_col, batch, sizes.n / P::kParts, sizes);
         if constexpr (P::kReads) {
-          v = finish_near<P::kParts>(epilogue, sums, i, at_row, at_col, batch, sizes, bits_as<Two>(words[c][j]));
+          words[c][j] = finish_word<Out, P::kParts>(epilogue, sums, i, at, Two<Out>(words[c][j]));
         } else {
-          v = finish_near<P::kParts>(epilogue, sums, i, at_row, at_col, batch, sizes);
+          words[c][j] = finish_word<Out, P::kParts>(epilogue, sums, i, at);
         }
-        words[c][j] = pack<typename P::Out>(v.x, v.y);
       }
     }
 #pragma unroll

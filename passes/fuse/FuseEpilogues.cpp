@@ -9,6 +9,8 @@
 //
 // A product of two halves of the result's columns (gate and up) is one too: the rows of the weights are put into an
 // order that gives a thread both values, (first, second, row, column), and the result is half as wide.
+#include <array>
+
 #include "dialects/nn/NNDialect.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -50,9 +52,11 @@ struct Place {
   bool operator==(const Place&) const = default;
 };
 
-// Pieces of a functor's text: of what it reads besides the product.
+// Pieces of a functor's text: of what it reads besides the product.  `loads` and `whole` are there for one element and
+// for two adjacent ones.
 struct Reads {
-  std::string members, names, params, inits, loads, fetches, whole, wholeParam;
+  std::string members, names, params, inits, fetches;
+  std::array<std::string, 2> loads, whole, wholeParam;
   unsigned count = 0;
 };
 
@@ -74,14 +78,15 @@ class EpiloguePrinter {
   std::string print();
   // Then: the input of 16-bit elements that is read where the result lies, if any.
   std::optional<unsigned> whole() const { return whole_; }
-  // About as many instructions as an element costs: functions of halves convert them.
-  int64_t instructions();
+  // About as many instructions as an element costs.
+  double instructions();
 
  private:
   std::optional<Place> place(unsigned in);
   std::optional<int64_t> partOf(unsigned in);
   bool read(unsigned in, Reads& reads);
-  std::string body();
+  std::string body(int lanes);
+  std::string call(const Reads& reads, int lanes);
 
   exec::KernelOp kernel_;
   linalg::GenericOp generic_;
@@ -91,12 +96,11 @@ class EpiloguePrinter {
   std::optional<unsigned> whole_;
 };
 
-int64_t EpiloguePrinter::instructions() {
-  int64_t sum = 0;
+double EpiloguePrinter::instructions() {
+  double lanes = body(2).empty() ? 1 : 2, sum = 0;
   for (Operation& op : generic_.getBlock()->without_terminator()) {
-    bool narrow = llvm::any_of(op.getResultTypes(), [](Type type) { return isHalf(type); });
     bool function = isa<arith::DivFOp>(op) || op.getName().getDialectNamespace() == "math";
-    sum += function ? (narrow ? 15 : 12) : isa<arith::ConstantOp>(op) ? 0 : 1;
+    sum += function ? 12 : isa<arith::ConstantOp>(op) ? 0 : 1 / lanes;
   }
   return sum;
 }
@@ -137,11 +141,14 @@ std::optional<int64_t> EpiloguePrinter::partOf(unsigned in) {
   return std::nullopt;
 }
 
-std::string EpiloguePrinter::body() {
-  ScalarText scalars;
+std::string EpiloguePrinter::body(int lanes) {
+  ScalarText scalars(lanes);
   std::string lines;
   Block& block = *generic_.getBlock();
   for (unsigned n = 0; n < generic_.getNumDpsInputs(); ++n) {
+    if (scalars.held(block.getArgument(n).getType()).empty()) {
+      return "";
+    }
     scalars.name(block.getArgument(n), "e" + std::to_string(n));
   }
   for (Operation& op : block.without_terminator()) {
@@ -150,7 +157,10 @@ std::string EpiloguePrinter::body() {
     }
   }
   Value result = block.getTerminator()->getOperand(0);
-  return result.getParentBlock() == &block ? lines + "    return sl::to_float(" + scalars[result] + ");\n" : "";
+  if (result.getParentBlock() != &block) {
+    return "";
+  }
+  return formatv(lanes == 1 ? "{0}    return sl::to_float({1});\n" : "{0}    return {1};\n", lines, scalars[result]);
 }
 
 bool EpiloguePrinter::read(unsigned n, Reads& reads) {
@@ -167,18 +177,44 @@ bool EpiloguePrinter::read(unsigned n, Reads& reads) {
   reads.inits +=
       formatv("{0}x{1}(sl::View<const {2}, sl::rank_of<A{1}>>(step, a{1}).data)", x == 0 ? " : " : ", ", x, memory);
   std::string offset = at->offset == 0 ? "" : formatv(" + {0}", at->offset).str();
-  std::string element_at = formatv("x{0}[i0 * {1} + i1 * {2}{3}]", x, at->row, at->column, offset);
+  std::string index = formatv("i0 * {0} + i1 * {1}{2}", at->row, at->column, offset);
+  bool words = at->column == 1 && at->row % 2 == 0 && at->offset % 2 == 0;  // i1 is even
+  std::string one = formatv("x{0}[{1}]", x, index), both = ScalarText(2).held(type.getElementType());
+  std::string two = words ? formatv("sl::load_two(x{0} + {1})", x, index).str()
+                          : formatv("{0}({1}, x{2}[{3} + {4}])", both, one, x, index, at->column).str();
   if (!whole_ && parts_ == 1 && isHalf(type.getElementType()) && at == Place{columns_, 1, 0}) {
     whole_ = n;
-    reads.whole = element_at;
-    reads.wholeParam = formatv(", {0} e{1}", element, n);
+    reads.whole = {one, two};
+    reads.wholeParam = {formatv(", {0} e{1}", element, n), formatv(", {0} e{1}", both, n)};
   } else {
-    reads.loads += formatv("    const {0} e{1} = static_cast<{0}>({2});\n", element, n, element_at);
+    reads.loads[0] += formatv("    const {0} e{1} = static_cast<{0}>({2});\n", element, n, one);
+    reads.loads[1] += formatv("    const {0} e{1} = {2};\n", both, n, two);
   }
   if (weights_.test(n) && at->row == 0) {
     reads.fetches += formatv("    sl::fetch_ahead(x{0} + i1 * {1}{2});\n", x, at->column, offset);
   }
   return true;
+}
+
+// The functor's function for one element, or for two adjacent ones; "" when it has none.
+std::string EpiloguePrinter::call(const Reads& reads, int lanes) {
+  std::string statements = body(lanes);
+  if (statements.empty()) {
+    return "";
+  }
+  Type type = generic_.getBlock()->getTerminator()->getOperand(0).getType();
+  std::string value = lanes == 1 ? "float" : "sl::Pair", result = lanes == 1 ? "float" : ScalarText(2).held(type);
+  std::string name = lanes == 1 ? "operator()" : "two", self = lanes == 1 ? "(*this)" : "two";
+  std::string values = parts_ == 1 ? value + " value" : value + " first, " + value + " second";
+  std::string text;
+  if (whole_) {
+    text += formatv(
+        "  __device__ {0} {1}({2}, int64_t i0, int64_t i1) const {{\n    return {3}(value, i0, i1, {4});\n  }\n",
+        result, name, values, self, reads.whole[lanes - 1]);
+  }
+  return text + formatv("  __device__ {0} {1}({2}, int64_t i0, int64_t i1{3}) const {{\n{4}{5}  }\n", result, name,
+                        values, reads.wholeParam[lanes - 1], reads.loads[lanes - 1], statements)
+                    .str();
 }
 
 std::string EpiloguePrinter::print() {
@@ -203,29 +239,24 @@ std::string EpiloguePrinter::print() {
     if (!part || !isSmallFloat(type)) {
       return "";
     }
-    reads.loads += formatv("    const {0} e{1} = sl::narrow<{0}>({2});\n", ScalarText::type(type), n,
-                           parts_ == 1 ? "value" : kValues[*part]);
+    for (int lanes : {1, 2}) {
+      reads.loads[lanes - 1] += formatv("    const {0} e{1} = sl::narrow<{0}>({2});\n", ScalarText(lanes).held(type), n,
+                                        parts_ == 1 ? "value" : kValues[*part]);
+    }
   }
-  std::string statements = body();
-  if (statements.empty()) {
+  std::string one = call(reads, 1);
+  if (one.empty()) {
     return "";
   }
-  std::string more;
-  if (whole_) {
-    more += formatv(
-        "  __device__ float operator()(float value, int64_t i0, int64_t i1) const {{\n"
-        "    return (*this)(value, i0, i1, {0});\n  }\n",
-        reads.whole);
-  }
+  std::string fetch;
   if (!reads.fetches.empty()) {
-    more += formatv("  __device__ void fetch(int64_t i1) const {{\n{0}  }\n", reads.fetches);
+    fetch = formatv("  __device__ void fetch(int64_t i1) const {{\n{0}  }\n", reads.fetches);
   }
   return formatv(
       "#include \"kernels/device/scalar.cuh\"\n\nstruct Epilogue {{\n{0}  {1}__device__ Epilogue(const sl::Step* "
-      "step{2}){3} {{}\n{4}  __device__ float operator()({5}, int64_t i0, int64_t i1{6}) const {{\n{7}{8}  "
-      "}\n};\n\n",
-      reads.members, reads.count == 0 ? "" : "template <" + reads.names + "> ", reads.params, reads.inits, more,
-      parts_ == 1 ? "float value" : "float first, float second", reads.wholeParam, reads.loads, statements);
+      "step{2}){3} {{}\n{4}{5}{6}};\n\n",
+      reads.members, reads.count == 0 ? "" : "template <" + reads.names + "> ", reads.params, reads.inits, fetch, one,
+      call(reads, 2));
 }
 
 class Fuser {
@@ -286,7 +317,7 @@ class Fuser {
     if (query.epilogue.empty()) {
       return false;
     }
-    query.epilogue_ops = static_cast<double>(printer.instructions());
+    query.epilogue_ops = printer.instructions();
     SmallVector<Value> operands(producer.getIns());
     query.epilogue_ins = static_cast<int>(operands.size());
     for (auto [n, value] : llvm::enumerate(finish.getIns())) {

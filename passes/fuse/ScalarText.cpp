@@ -44,8 +44,9 @@ std::string functionOf(StringRef name) {
   return name.consume_front("math.") && functions.count(name) ? formatv("sl::{0}_", name).str() : "";
 }
 
-// Whether kernels/device/scalar.cuh has the operator for halves too.
+// What kernels/device/scalar.cuh has for halves too, as it is written between two operands or before them.
 bool isHalfOperator(StringRef sign) { return sign == "+" || sign == "-" || sign == "*"; }
+bool isHalfFunction(StringRef name) { return name == "arith.maximumf" || name == "arith.minimumf"; }
 
 // Of an op whose result has 16 bits, where exactness of f32 is the larger part of its time.
 StringRef narrowFunctionOf(StringRef name) {
@@ -74,6 +75,13 @@ std::string ScalarText::type(Type type) {
     return integer && integer.getWidth() == 1 ? "bool" : "";
   }
   return formatv("{0}int{1}_t", integer.isUnsigned() ? "u" : "", integer.getWidth()).str();
+}
+
+std::string ScalarText::held(Type type) const {
+  if (lanes_ == 1) {
+    return ScalarText::type(type);
+  }
+  return isNarrow(type) ? "sl::Two<" + ScalarText::type(type) + ">" : "";
 }
 
 std::string ScalarText::memoryType(Type type) { return type.isInteger(1) ? "uint8_t" : ScalarText::type(type); }
@@ -206,27 +214,39 @@ std::string ScalarText::integer(Operation* op) {
 std::string ScalarText::real(Operation* op) {
   Type type = op->getResult(0).getType();
   StringRef name = op->getName().getStringRef(), sign = operatorOf(name);
-  if (isNarrow(type) && isHalfOperator(sign)) {
-    return formatv("{0} {1} {2}", (*this)[op->getOperand(0)], sign, (*this)[op->getOperand(1)]);
-  }
-  SmallVector<std::string> args;
+  std::string function = functionOf(name);
+  SmallVector<std::string> args, wide;
   for (Value operand : op->getOperands()) {
-    args.push_back(isNarrow(operand.getType()) ? formatv("sl::widen({0})", (*this)[operand]).str() : (*this)[operand]);
+    args.push_back((*this)[operand]);
+    wide.push_back(isNarrow(operand.getType()) ? formatv("sl::widen({0})", args.back()).str() : args.back());
   }
-  std::string text;
-  if (StringRef quick = isNarrow(type) ? narrowFunctionOf(name) : ""; !quick.empty()) {
-    text = formatv("sl::narrow_result::{0}({1})", quick, llvm::join(args, ", "));
-  } else if (!sign.empty()) {
-    text = formatv("{0} {1} {2}", args[0], sign, args[1]);
-  } else if (std::string function = functionOf(name); !function.empty()) {
-    text = function + "(" + llvm::join(args, ", ") + ")";
-  } else {
-    return "";
+  auto call = [](StringRef callee, ArrayRef<std::string> of) {
+    return formatv("{0}({1})", callee, llvm::join(of, ", ")).str();
+  };
+  if (isNarrow(type)) {
+    if (isHalfOperator(sign)) {
+      return formatv("{0} {1} {2}", args[0], sign, args[1]);
+    }
+    if (isHalfFunction(name)) {
+      return call(function, args);
+    }
+    if (StringRef quick = narrowFunctionOf(name); !quick.empty()) {
+      return call(formatv("sl::narrow_result::{0}", quick).str(), args);
+    }
   }
-  return isNarrow(type) ? formatv("sl::narrow<{0}>({1})", ScalarText::type(type), text).str() : text;
+  std::string text = !sign.empty()       ? formatv("{0} {1} {2}", wide[0], sign, wide[1]).str()
+                     : !function.empty() ? call(function, wide)
+                                         : "";
+  return text.empty() || !isNarrow(type) ? text : formatv("sl::narrow<{0}>({1})", held(type), text).str();
 }
 
 std::string ScalarText::expression(Operation* op) {
+  bool functions = op->getName().getDialectNamespace() == "math" && isa<FloatType>(op->getResult(0).getType());
+  if (lanes_ > 1 && !functions &&
+      !isa<arith::ConstantOp, arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, arith::MaximumFOp,
+           arith::MinimumFOp>(op)) {
+    return "";
+  }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     return literal(constant.getValue());
   }
@@ -262,9 +282,10 @@ bool ScalarText::print(Operation* op, std::string& lines) {
   if (op->getNumResults() != 1 || op->getNumRegions() != 0) {
     return false;
   }
-  std::string to = type(op->getResult(0).getType());
+  std::string to = held(op->getResult(0).getType());
   for (Value operand : op->getOperands()) {
-    to = type(operand.getType()).empty() || !names_.count(operand) ? "" : to;
+    bool mixed = lanes_ > 1 && operand.getType() != op->getResult(0).getType();
+    to = held(operand.getType()).empty() || mixed || !names_.count(operand) ? "" : to;
   }
   std::string text = to.empty() ? "" : expression(op);
   if (text.empty()) {

@@ -2,7 +2,7 @@
 //
 // Registers hold sl::f16 and sl::bf16 as such; arithmetic narrower than f32 is rounded after each op, as the IR says
 // and the CPU does: operators are the GPU's own, functions are computed in f32.  Signless integers are signed; i1 is
-// bool.
+// bool.  Of two lanes, every value is an sl::Two of one type of 16 bits: bodies of others have no such text.
 #ifndef SLUICE_PASSES_FUSE_SCALARTEXT_H_
 #define SLUICE_PASSES_FUSE_SCALARTEXT_H_
 
@@ -15,10 +15,15 @@ namespace mlir::sluice::fuse {
 
 class ScalarText {
  public:
+  explicit ScalarText(int lanes = 1) : lanes_(lanes) {}
+
   // The C++ type of a value in registers; "" for a type there is none for.
   static std::string type(Type type);
   // What memory holds: uint8_t for bool, the same otherwise.
   static std::string memoryType(Type type);
+
+  // The same for as many lanes; "" likewise.
+  std::string held(Type type) const;
 
   void name(Value value, std::string text) { names_[value] = std::move(text); }
   // Appends `const T vN = …;` to `lines`.  False for an op that has no text.
@@ -33,7 +38,7 @@ class ScalarText {
   std::string compare(Operation* op);
 
   llvm::DenseMap<Value, std::string> names_;
-  int count_ = 0;
+  int lanes_, count_ = 0;
 };
 
 // A literal with exactly these bits.

@@ -17,7 +17,18 @@ constexpr char kFloatOfSum[] =
     "  __device__ float operator()(int32_t v, int64_t, int64_t) const { return v * 0.5f; }\n";
 
 std::string Functor(const std::string& body, const std::string& operands = "") {
-  return absl::StrCat("struct Epilogue {\n  __device__ Epilogue(const sl::Step*", operands, ") {}\n", body, "};\n");
+  return absl::StrCat(
+      "#include \"kernels/device/scalar.cuh\"\nstruct Epilogue {\n  __device__ Epilogue(const sl::Step*", operands,
+      ") {}\n", body, "};\n");
+}
+
+// A form for two adjacent elements, of results of 16 bits.
+std::string OfAdjacent(DType type) {
+  return BitWidth(type) != 16 ? ""
+                              : absl::StrFormat(
+                                    "  __device__ sl::Two<%1$s> two(sl::Pair v, int64_t, int64_t) const {\n"
+                                    "    return sl::narrow_result::erf_(sl::narrow<sl::Two<%1$s>>(v));\n  }\n",
+                                    kernels::CudaType(type));
 }
 
 // Puts the row's epilogue on a query: "none", "of one", "of two" (parts), "reads whole" (an operand of `whole`'s type
@@ -29,7 +40,7 @@ void AddEpilogue(const Row& row, bool codes, const std::string& whole, CudaQuery
   }
   query.epilogue_ins = static_cast<int>(query.ins.size());
   const char* of_sum = IsFloat(query.outs[0].dtype) ? kFloatOfSum : kCodeOfSum;
-  query.epilogue = Functor(codes ? of_sum : epilogue == "of two" ? kOfTwo : kOfOne);
+  query.epilogue = Functor(codes ? of_sum : epilogue == "of two" ? kOfTwo : kOfOne + OfAdjacent(query.outs[0].dtype));
   query.parts = epilogue == "of two" ? 2 : 1;
   if (epilogue == "reads whole") {
     const std::string add =

@@ -14,6 +14,7 @@ module attributes {exec.target = "cuda-sm90a"} {
   // CHECK-SAME: const float e0 = sl::narrow<float>(value);
   // CHECK-SAME: const float e1 = static_cast<float>(x0[i0 * 0 + i1 * 1]);
   // CHECK-SAME: const float e2 = static_cast<float>(x1[i0 * 64 + i1 * 1]);
+  // CHECK-NOT: two(sl::Pair
   // CHECK-NOT: exec.kernel @finish
   exec.kernel @linear library "linear" cuda {
       aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
@@ -44,11 +45,15 @@ module attributes {exec.target = "cuda-sm90a"} {
   }
 
   // Of 16-bit elements that lie as the result does, the functor also takes one that is read already.  A sum of halves is
-  // one instruction.
+  // one instruction, and so is one of two: adjacent elements are read together.
   // CHECK: exec.kernel @half_{{[0-9]+}} library "linear" cuda
   // CHECK-SAME: return (*this)(value, i0, i1, x0[i0 * 64 + i1 * 1]);
   // CHECK-SAME: operator()(float value, int64_t i0, int64_t i1, sl::f16 e1) const
   // CHECK-SAME: const sl::f16 v0 = e0 + e1;
+  // CHECK-SAME: return two(value, i0, i1, sl::load_two(x0 + i0 * 64 + i1 * 1));
+  // CHECK-SAME: sl::Two<sl::f16> two(sl::Pair value, int64_t i0, int64_t i1, sl::Two<sl::f16> e1) const
+  // CHECK-SAME: const sl::Two<sl::f16> e0 = sl::narrow<sl::Two<sl::f16>>(value);
+  // CHECK-SAME: const sl::Two<sl::f16> v0 = e0 + e1;
   exec.kernel @half library "linear" cuda {
       aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
       grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
@@ -69,6 +74,33 @@ module attributes {exec.target = "cuda-sm90a"} {
     %y = exec.dispatch @add(%s, %r) sizes [["n", "64"]] params ["n"]
         : (tensor<?x64xf16>, tensor<?x64xf16>) -> tensor<?x64xf16>
     return %y : tensor<?x64xf16>
+  }
+
+  // A bias one element into its weight is read an element at a time; erf takes two.
+  // CHECK: exec.kernel @odd_{{[0-9]+}} library "linear" cuda
+  // CHECK-SAME: const sl::Two<sl::bf16> e1 = sl::Two<sl::bf16>(x0[i0 * 0 + i1 * 1 + 1], x0[i0 * 0 + i1 * 1 + 1 + 1]);
+  // CHECK-SAME: const sl::Two<sl::bf16> v1 = sl::narrow_result::erf_(v0);
+  exec.kernel @odd library "linear" cuda {
+      aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
+      grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
+      strided_ins = 0 : i64, strided_outs = 0 : i64, text = "", workspace = "0"}
+  exec.kernel @curve generated dims [["p0", "64"], ["64"], ["p0", "64"]] grid "p0"
+      strides [["64", "1"], ["1"], ["64", "1"]] offsets ["0", "1", "0"] {
+  ^bb0(%s: tensor<?x64xbf16>, %b: tensor<64xbf16>, %y: tensor<?x64xbf16>):
+    %0 = linalg.generic {indexing_maps = [#rows, #columns, #rows], iterator_types = ["parallel", "parallel"]}
+        ins(%s, %b : tensor<?x64xbf16>, tensor<64xbf16>) outs(%y : tensor<?x64xbf16>) {
+    ^bb0(%a: bf16, %c: bf16, %out: bf16):
+      %1 = arith.addf %a, %c : bf16
+      %2 = math.erf %1 : bf16
+      linalg.yield %2 : bf16
+    } -> tensor<?x64xbf16>
+    exec.yield %0 : tensor<?x64xbf16>
+  }
+  func.func @curves(%x: tensor<?x32xbf16> {nn.dims = ["n", "32"]}, %w: tensor<64x32xbf16>, %b: tensor<64xbf16>) -> tensor<?x64xbf16> {
+    %s = exec.dispatch @odd(%x, %w) sizes [["n", "64"]] : (tensor<?x32xbf16>, tensor<64x32xbf16>) -> tensor<?x64xbf16>
+    %y = exec.dispatch @curve(%s, %b) sizes [["n", "64"]] params ["n"]
+        : (tensor<?x64xbf16>, tensor<64xbf16>) -> tensor<?x64xbf16>
+    return %y : tensor<?x64xbf16>
   }
 
   // Somebody else reads the sum.
