@@ -135,7 +135,7 @@ std::optional<Way> Reduce(const Row& row) {
   }
   const std::string words = row.is("lanes", "1") ? "words of 1" : "words of (2|4|8|16)", end = blocks ? ", " : "$";
   // A word, while 64-bit divisions find where a run of single elements begins.
-  const int64_t spilled = !columns && blocks && two && row.is("lanes", "1") ? 8 : 0;
+  const int64_t spilled = !columns && two && row.is("lanes", "1") ? 8 : 0;
   const std::string threads = few ? "(4|8|16|32)" : "256";
   return Way{
       Query("reduce", {Operand(type, x)}, {Operand(type, y)}, {Ints("axes", axes), Text("kind", row.at("kind"))}),

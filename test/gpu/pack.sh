@@ -2,11 +2,15 @@
 # Compiles every model with data sets for a GPU, on a machine without one, into a folder that test/gpu/run.sh runs.
 #   test/gpu/pack.sh build/bin ../shared/models OUT [REGEX]
 #   test/gpu/pack.sh build/bin build/made-models OUT     those whose weights scripts/run_conformance.sh made
+#   test/gpu/pack.sh build/bin kernels     no models: every kernel of the axes in test/cuda, of which test.sh compiles a cover of pairs
 # A model of `converted` comes in f16 and bf16, too.  Beside a model in one of these types, or whose activations are rounded
 # on demand, lies for each data set how far its outputs may be off: what the reference is off when it rounds like it.
 # Those of `raced` come again with a pause behind each wait of a kernel.  Fails where a kernel has no CUDA form, but for
 # those whose result has the size that its data decide.
 set -euo pipefail
+if [[ $2 == kernels ]]; then
+  exec "$1/cuda_test" --gtest_also_run_disabled_tests --gtest_filter='*EveryRow*'
+fi
 bin=$1 models=$2 out=$3 only=${4:-.}
 converted=(bert-tiny-optimum gemma2-tiny-dynamo gpt2-tiny-dynamo llama-tiny-optimum phi3-tiny-optimum qwen2-tiny-optimum
   resnet18-small-dynamo roberta-tiny-optimum t5-tiny-decoder-optimum unet-tiny-dynamo vit-tiny-dynamo whisper-tiny-encoder-optimum)
