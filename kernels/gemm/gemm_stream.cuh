@@ -13,7 +13,7 @@
 // in twice as much; so a grid is best as large as there are places, of half the work each.
 //
 // How, printed by gemm_cuda.cpp: In, Weight, Out; kRows, kTokens; kBlocks: blocks of k, of 128 bytes a row, in a slot;
-// kStages: slots; kSplit; kParts: of the epilogue
+// kStages: slots; kSplit; kParts: of the epilogue; kWeights: no earlier kernel of the stream writes W
 #pragma once
 #include "kernels/device/mma.cuh"
 #include "kernels/device/tma.cuh"
@@ -77,6 +77,9 @@ SL_DEVICE void produce_stream(StreamShared<P>& sm, const TensorMap& map_w, const
     for (int b = 0; b < P::kBlocks; ++b)
       tma_load(to + b * P::kBytesBlock, map_x, bar, (run.column(i) * P::kBlocks + b) * P::kDepth, 0);
   };
+  if constexpr (!P::kWeights) {
+    wait_for_previous();
+  }
   const int ahead = min(P::kStages, run.count);
   for (int i = 0; i < ahead; ++i) {
     load_w(i, i);
