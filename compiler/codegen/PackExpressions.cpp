@@ -1,5 +1,6 @@
 #include "compiler/codegen/PackExpressions.h"
 
+#include <numeric>
 #include <optional>
 
 #include "compiler/reference/Evaluator.h"
@@ -59,6 +60,11 @@ FailureOr<int64_t> PackBuilder::literal(arith::ConstantOp op) {
     return op.emitOpError("in a weight expression is no dense tensor");
   }
   auto type = dense.getType();
+  bool splat = dense.isSplat();
+  if (splat) {
+    type = RankedTensorType::get({}, type.getElementType());
+    dense = dense.resizeSplat(type);
+  }
   reference::RefTensor tensor = reference::RefTensor::make(type.getElementType(), type.getShape().vec());
   bool lossy;
   if (tensor.isFloat()) {
@@ -75,6 +81,13 @@ FailureOr<int64_t> PackBuilder::literal(arith::ConstantOp op) {
   std::vector<char> bytes = reference::toBytes(tensor);
   int64_t n = add(PackKind::kLiteral, op.getResult(), {});
   expr.nodes[n].bytes.assign(bytes.begin(), bytes.end());
+  int64_t rank = static_cast<int64_t>(expr.nodes[n].sizes.size());
+  if (splat && rank > 0) {
+    expr.nodes[n].sizes.clear();
+    std::vector<int64_t> dims(rank);
+    std::iota(dims.begin(), dims.end(), 0);
+    return add(PackKind::kBroadcast, op.getResult(), {n}, std::move(dims));
+  }
   return n;
 }
 
@@ -128,6 +141,7 @@ FailureOr<int64_t> PackBuilder::build(Operation* op, std::vector<int64_t> inputs
         return add(PackKind::kDequantize, result, inputs,
                    {static_cast<int64_t>(dequantize.getAxis()), static_cast<int64_t>(dequantize.getBlock())});
       })
+      .Case([&](nn::LinearOp) { return add(PackKind::kLinear, result, inputs); })
       .Case<arith::ExtFOp, arith::TruncFOp>([&](Operation*) { return one(PackKind::kCast); })
       .Case<arith::AddFOp>([&](Operation*) { return add(PackKind::kAdd, result, inputs); })
       .Case<arith::SubFOp>([&](Operation*) { return add(PackKind::kSub, result, inputs); })

@@ -21,6 +21,11 @@ bool isWeightExpr(Value value) {
   if (isa<ReshapeOp, linalg::TransposeOp, tensor::BitcastOp, arith::ExtFOp, arith::TruncFOp>(op)) {
     return cast<RankedTensorType>(value.getType()).hasStaticShape() && isWeightExpr(op->getOperand(0));
   }
+  // Exact sums of a weight's rows.
+  if (auto linear = dyn_cast<LinearOp>(op)) {
+    return linear.getX().getDefiningOp<arith::ConstantOp>() &&
+           cast<RankedTensorType>(value.getType()).getElementType().isInteger() && isWeightExpr(linear.getW());
+  }
   if (isa<tensor::ConcatOp, DequantizeOp>(op)) {
     auto constant = [](Value operand) { return operand.getDefiningOp<arith::ConstantOp>() != nullptr; };
     return llvm::any_of(op->getOperands(), isWeightExpr) &&

@@ -96,7 +96,7 @@ class Mover {
       moveReduce(reduce);
     } else if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
       moveConcat(concat);
-    } else if (fuseKind(op, sizes_) == FuseKind::Compute) {
+    } else if (fuseKind(op, sizes_) == FuseKind::Compute || isa<tensor::BitcastOp>(op)) {
       moveElementwise(op);
     }
   }
@@ -111,9 +111,21 @@ class Mover {
   }
 
   Value transposed(Value value, ArrayRef<int64_t> order) {
+    if (Value same = transposedSplat(value, order)) {
+      return same;
+    }
     Sizes sizes = permutedSizes(sizes_.of(value), order);
     Value empty = nn::emptyTensor(builder_, value.getLoc(), sizes, typeOf(value).getElementType());
     return linalg::TransposeOp::create(builder_, value.getLoc(), value, empty, order)->getResult(0);
+  }
+
+  // The transpose of a constant of one number: null of other values.
+  Value transposedSplat(Value value, ArrayRef<int64_t> order) {
+    auto constant = value.getDefiningOp<arith::ConstantOp>();
+    auto splat = constant ? dyn_cast<SplatElementsAttr>(constant.getValue()) : SplatElementsAttr();
+    auto type = permutedType(typeOf(value), order);
+    return splat ? arith::ConstantOp::create(builder_, value.getLoc(), type, splat.resizeSplat(type)).getResult()
+                 : Value();
   }
 
   // `value` with channels last, whatever that costs.
@@ -129,11 +141,11 @@ class Mover {
     }
     int64_t rank = typeOf(value).getRank();
     SmallVector<int64_t> order = toLast(rank);
-    if (auto constant = value.getDefiningOp<arith::ConstantOp>()) {
-      auto splat = dyn_cast<SplatElementsAttr>(constant.getValue());
-      auto type = permutedType(typeOf(value), order);
-      return splat ? arith::ConstantOp::create(builder_, value.getLoc(), type, splat.resizeSplat(type)).getResult()
-                   : Value();
+    if (value.getDefiningOp<arith::ConstantOp>()) {
+      return transposedSplat(value, order);
+    }
+    if (Operation* op = value.getDefiningOp(); fuseKind(op, sizes_) == FuseKind::Compute && value.hasOneUse()) {
+      return elementwiseLast(op);
     }
     auto broadcast = value.getDefiningOp<linalg::BroadcastOp>();
     SmallVector<int64_t> added, kept;
@@ -274,18 +286,25 @@ class Mover {
     if (llvm::none_of(op->getOperands(), [](Value x) { return peeled(x) != nullptr; })) {
       return;
     }
+    if (Value moved = elementwiseLast(op)) {
+      replaceMoved(op, moved);
+    }
+  }
+
+  // An element-wise op on operands with channels last: null where they are not free.
+  Value elementwiseLast(Operation* op) {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands()) {
       operands.push_back(lastForFree(operand));
       if (!operands.back()) {
-        return;
+        return Value();
       }
     }
     RankedTensorType type = typeOf(op->getResult(0));
     OperationState state(op->getLoc(), op->getName(), operands, permutedType(type, toLast(type.getRank())),
                          op->getAttrs());
     state.propertiesAttr = op->getPropertiesAsAttribute();
-    replaceMoved(op, builder_.create(state)->getResult(0));
+    return builder_.create(state)->getResult(0);
   }
 
   // The dimensions that are kept must lie in the same order both ways: the result has no channels to move.

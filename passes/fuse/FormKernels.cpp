@@ -52,6 +52,9 @@ class Grouping {
       if (destination && destination.isDpsInit(&use)) {
         continue;  // its contents are not read (a reduction's are the neutral element)
       }
+      if (user->getNumResults() == 1 && isWeightExpr(user->getResult(0))) {
+        continue;  // computed before any kernel runs
+      }
       if (roots_.contains(user)) {
         add(user);
       } else if (kind == FuseKind::Compute || (kind == FuseKind::Index && use.getOperandNumber() == 0)) {

@@ -41,6 +41,9 @@ SizeExpr sizeOf(Attribute text) { return SizeExpr::Parse(cast<StringAttr>(text).
 bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
 bool isSmallFloat(Type type) { return type.isF32() || isHalf(type); }
 
+// What an epilogue can give.
+bool isResult(Type type) { return isSmallFloat(type) || isCode(type); }
+
 bool isSplat(Value value) {
   DenseElementsAttr number;
   return matchPattern(value, m_Constant(&number)) && number.isSplat();
@@ -55,7 +58,7 @@ struct Place {
 // Pieces of a functor's text: of what it reads besides the product.  `loads` and `whole` are there for one element and
 // for two adjacent ones.
 struct Reads {
-  std::string members, names, params, inits, fetches;
+  std::string members, names, params, inits, fetches, sum = "float";
   std::array<std::string, 2> loads, whole, wholeParam;
   unsigned count = 0;
 };
@@ -160,7 +163,8 @@ std::string EpiloguePrinter::body(int lanes) {
   if (result.getParentBlock() != &block) {
     return "";
   }
-  return formatv(lanes == 1 ? "{0}    return sl::to_float({1});\n" : "{0}    return {1};\n", lines, scalars[result]);
+  bool exact = isCode(result.getType()) || lanes > 1;
+  return formatv(exact ? "{0}    return {1};\n" : "{0}    return sl::to_float({1});\n", lines, scalars[result]);
 }
 
 bool EpiloguePrinter::read(unsigned n, Reads& reads) {
@@ -203,7 +207,8 @@ std::string EpiloguePrinter::call(const Reads& reads, int lanes) {
     return "";
   }
   Type type = generic_.getBlock()->getTerminator()->getOperand(0).getType();
-  std::string value = lanes == 1 ? "float" : "sl::Pair", result = lanes == 1 ? "float" : ScalarText(2).held(type);
+  std::string value = lanes == 1 ? reads.sum : "sl::Pair";
+  std::string result = lanes == 2 ? ScalarText(2).held(type) : isCode(type) ? "int32_t" : "float";
   std::string name = lanes == 1 ? "operator()" : "two", self = lanes == 1 ? "(*this)" : "two";
   std::string values = parts_ == 1 ? value + " value" : value + " first, " + value + " second";
   std::string text;
@@ -236,12 +241,15 @@ std::string EpiloguePrinter::print() {
     }
     Type type = generic_.getBlock()->getArgument(n).getType();
     std::optional<int64_t> part = partOf(n);
-    if (!part || !isSmallFloat(type)) {
+    bool exact = type.isInteger(32);
+    if (!part || !(exact || isSmallFloat(type))) {
       return "";
     }
+    reads.sum = exact ? "int32_t" : "float";
     for (int lanes : {1, 2}) {
-      reads.loads[lanes - 1] += formatv("    const {0} e{1} = sl::narrow<{0}>({2});\n", ScalarText(lanes).held(type), n,
-                                        parts_ == 1 ? "value" : kValues[*part]);
+      reads.loads[lanes - 1] +=
+          formatv(exact ? "    const {0} e{1} = {2};\n" : "    const {0} e{1} = sl::narrow<{0}>({2});\n",
+                  ScalarText(lanes).held(type), n, parts_ == 1 ? "value" : kValues[*part]);
     }
   }
   std::string one = call(reads, 1);
@@ -268,7 +276,7 @@ class Fuser {
   bool fuse(exec::DispatchOp finish) {
     auto kernel = symbols_.lookup<exec::KernelOp>(finish.getKernel());
     if (!kernel.isGenerated() || finish.getNumResults() != 1 ||
-        !isSmallFloat(cast<RankedTensorType>(finish.getResult(0).getType()).getElementType())) {
+        !isResult(cast<RankedTensorType>(finish.getResult(0).getType()).getElementType())) {
       return false;
     }
     for (Value in : finish.getIns()) {

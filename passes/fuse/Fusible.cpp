@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 
 namespace mlir::sluice::fuse {
 
@@ -116,6 +117,28 @@ bool isHeavy(Operation* op) {
 bool isConversion(Operation* op) {
   return isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp, arith::SIToFPOp, arith::UIToFPOp,
              arith::CmpIOp, arith::CmpFOp, arith::AndIOp, arith::OrIOp, arith::XOrIOp>(op);
+}
+
+bool isCode(Type element) { return element.isInteger(8); }
+
+std::optional<int64_t> splatZero(Value zero) {
+  DenseIntElementsAttr value;
+  if (!zero) {
+    return 0;
+  }
+  if (matchPattern(zero, m_Constant(&value)) && value.isSplat()) {
+    auto type = cast<IntegerType>(value.getElementType());
+    APInt splat = value.getSplatValue<APInt>();
+    return type.isUnsigned() ? static_cast<int64_t>(splat.getZExtValue()) : splat.getSExtValue();
+  }
+  return std::nullopt;
+}
+
+std::optional<float> numberOf(Value value) {
+  DenseFPElementsAttr number;
+  return matchPattern(value, m_Constant(&number)) && number.isSplat()
+             ? std::optional(number.getSplatValue<APFloat>().convertToFloat())
+             : std::nullopt;
 }
 
 //===-- How an Index op reads its source

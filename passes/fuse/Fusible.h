@@ -25,6 +25,13 @@ bool isHeavy(Operation* op);
 // Compute that costs less than a store and a load: repeated in each kernel that wants it.
 bool isConversion(Operation* op);
 
+// The elements that products of codes are made of: i8 and ui8.
+bool isCode(Type element);
+// What a zero point that is one known number everywhere is (0 for none); nothing for one that is not.
+std::optional<int64_t> splatZero(Value zero);
+// What a float that is one known number everywhere is.
+std::optional<float> numberOf(Value value);
+
 using nn::isWeightExpr;
 
 // How a value is read from inside a loop nest: per dimension of the value, offset + Σ coef[i] · loop i.

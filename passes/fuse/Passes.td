@@ -38,6 +38,41 @@ def MergeLinearsPass : Pass<"sluice-merge-linears", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 
+def IntegerProductsPass : Pass<"sluice-integer-products", "::mlir::ModuleOp"> {
+  let summary = "Makes products of codes less their zero points exact products of the codes.";
+  let description = [{
+    Runs while dequantizations stand before the products.
+
+    Input: `nn.linear`, `nn.conv` or an unbatched `nn.matmul` whose operands both are 8-bit codes less a zero point: `nn.dequantize`
+    in f32, or `arith.subi` of widened codes in i32 (ConvInteger, MatMulInteger).
+    Output: the op on codes, `ui8, i8 → i32`, and element-wise ops that take the zero points off
+    (`Σ(x − zx)(w − zw) = Σxw − zx·(Σw − k·zw) − zw·Σx`; `Σw` of a weight is a weight, `Σx` a product with ones), scale and add
+    the bias. A convolution's padding counts as the zero point of x (`outside`). Where signed codes of values that are not negative
+    are read by dequantizations only, they become unsigned ones, whose zero point is 0.
+
+    Leaves alone, and tells in a remark why: f32 on the CPU, whose kernels sum floats faster; scales and zero points that vary along
+    what is summed; more products in a sum than i32 holds; groups whose weights have a zero point; padding with a zero point that is
+    computed.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
+def ExpandQuantizationPass : Pass<"sluice-expand-quantization", "::mlir::ModuleOp"> {
+  let summary = "Makes quantizations element-wise ops when the target is a GPU, where kernels take them in.";
+  let description = [{
+    Runs after products of codes are found, before layouts and kernels.
+
+    Input: `nn.quantize` and `nn.dequantize` between f32 and 8-bit codes. Output: `arith` and `math`: what finishes a product
+    (its scale, bias and activation, the division by the next scale, rounding half to even, the cut to a code's range) is one
+    group then, which its epilogue takes in.
+
+    Leaves alone weights, zero points that are computed or differ from each other, blocked scales, and what convolutions that
+    are no products of codes read.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
 def ChannelsLastPass : Pass<"sluice-channels-last", "::mlir::ModuleOp"> {
   let summary = "Gives convolutions of a GPU, and what stands between them, channels last.";
   let description = [{

@@ -15,6 +15,10 @@ void buildFusePipeline(OpPassManager& pm) {
   //--- Linears: while results are tensors, whose users show who can read columns of a wider one.
   pm.addPass(createMergeLinearsPass());
 
+  //--- Codes: products first, while dequantizations stand before them.
+  pm.addPass(createIntegerProductsPass());
+  pm.addPass(createExpandQuantizationPass());
+
   //--- Layout: before element-wise ops are groups with an order of their own.
   pm.addPass(createChannelsLastPass());
 

@@ -93,20 +93,6 @@ std::optional<Codes> codesOf(Value weight, OpBuilder& builder) {
   return codes;
 }
 
-// What a zero point that is one number everywhere is; none for an operand that is not.
-std::optional<int64_t> splatZero(Value zero) {
-  DenseIntElementsAttr value;
-  if (!zero) {
-    return 0;
-  }
-  if (matchPattern(zero, m_Constant(&value)) && value.isSplat()) {
-    auto type = cast<IntegerType>(value.getElementType());
-    APInt splat = value.getSplatValue<APInt>();
-    return type.isUnsigned() ? static_cast<int64_t>(splat.getZExtValue()) : splat.getSExtValue();
-  }
-  return std::nullopt;
-}
-
 // The zero point linear_q4 and linear_q8 mean when they get none.
 int64_t impliedZero(Type code) {
   return code.isUnsignedInteger() ? int64_t{1} << (code.getIntOrFloatBitWidth() - 1) : 0;

@@ -364,6 +364,33 @@ absl::StatusOr<Block> EvaluateDequantize(const PackExpr& expr, const PackNode& n
   return Dequantize(args, std::move(q), scale, &zero);
 }
 
+// The elements of a box of integers, dense.
+absl::StatusOr<Block> EvaluateIntegers(const PackExpr& expr, size_t index, const Box& box, PackReader& reader) {
+  ASSIGN_OR_RETURN(Block block, Evaluate(expr, index, box, reader));
+  return Compute(PackKind::kCast, DType::kI64, Densify(std::move(block)), nullptr);
+}
+
+// A row of w at a time: it may be far larger than the result.
+absl::StatusOr<Block> EvaluateLinear(const PackExpr& expr, const PackNode& node, const Box& box, PackReader& reader) {
+  const int64_t k = expr.nodes[node.inputs[1]].sizes[1], rows = box.sizes[0], columns = box.sizes[1];
+  ASSIGN_OR_RETURN(const Block x, EvaluateIntegers(expr, node.inputs[0], {{box.starts[0], 0}, {rows, k}}, reader));
+  Block sums = MakeBlock(DType::kI64, box.sizes);
+  const auto* left = reinterpret_cast<const int64_t*>(x.data.get());
+  auto* to = reinterpret_cast<int64_t*>(sums.data.get());
+  for (int64_t n = 0; n < columns; ++n) {
+    ASSIGN_OR_RETURN(const Block w, EvaluateIntegers(expr, node.inputs[1], {{box.starts[1] + n, 0}, {1, k}}, reader));
+    const auto* right = reinterpret_cast<const int64_t*>(w.data.get());
+    for (int64_t m = 0; m < rows; ++m) {
+      uint64_t sum = 0;  // wraps
+      for (int64_t i = 0; i < k; ++i) {
+        sum += static_cast<uint64_t>(left[m * k + i]) * static_cast<uint64_t>(right[i]);
+      }
+      to[m * columns + n] = static_cast<int64_t>(sum);
+    }
+  }
+  return Compute(PackKind::kCast, node.dtype, std::move(sums), nullptr);
+}
+
 }  // namespace
 
 absl::StatusOr<Block> Evaluate(const PackExpr& expr, size_t index, const Box& box, PackReader& reader) {
@@ -384,6 +411,8 @@ absl::StatusOr<Block> Evaluate(const PackExpr& expr, size_t index, const Box& bo
       return EvaluateBroadcast(expr, node, box, reader);
     case PackKind::kDequantize:
       return EvaluateDequantize(expr, node, box, reader);
+    case PackKind::kLinear:
+      return EvaluateLinear(expr, node, box, reader);
     default:
       return EvaluateElementwise(expr, node, box, reader);
   }

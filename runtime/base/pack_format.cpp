@@ -113,6 +113,7 @@ size_t Arity(PackKind kind) {
     case PackKind::kSub:
     case PackKind::kMul:
     case PackKind::kDiv:
+    case PackKind::kLinear:
       return 2;
     default:
       return 1;
@@ -217,10 +218,20 @@ absl::Status CheckDequantize(const PackExpr& expr, size_t index) {
              : absl::OkStatus();
 }
 
+absl::Status CheckLinear(const PackExpr& expr, size_t index) {
+  const PackNode& node = expr.nodes[index];
+  const PackNode &x = expr.nodes[node.inputs[0]], &w = expr.nodes[node.inputs[1]];
+  const auto matrix = [](const PackNode& n) { return n.sizes.size() == 2 && !IsFloat(n.dtype); };
+  return matrix(node) && matrix(x) && matrix(w) && x.sizes[1] == w.sizes[1] && node.sizes[0] == x.sizes[0] &&
+                 node.sizes[1] == w.sizes[0] && BitWidth(node.dtype) >= 32
+             ? absl::OkStatus()
+             : Bad(index, "a linear needs integers [m, k] and [n, k], and wide ones [m, n]");
+}
+
 absl::Status CheckNode(const PackExpr& expr, size_t index) {
   const PackNode& node = expr.nodes[index];
   const int64_t elements = Elements(node.sizes);
-  if (node.kind > PackKind::kDequantize || !KnownType(node.dtype) || node.sizes.size() > kMaxRank || elements < 0) {
+  if (node.kind > PackKind::kLinear || !KnownType(node.dtype) || node.sizes.size() > kMaxRank || elements < 0) {
     return Bad(index, "unknown kind or type, or sizes out of bounds");
   }
   for (int64_t input : node.inputs) {
@@ -245,6 +256,8 @@ absl::Status CheckNode(const PackExpr& expr, size_t index) {
       return CheckConcat(expr, index);
     case PackKind::kDequantize:
       return node.inputs.empty() ? Bad(index, "has no inputs") : CheckDequantize(expr, index);
+    case PackKind::kLinear:
+      return CheckLinear(expr, index);
     case PackKind::kSlice:
     case PackKind::kTranspose:
     case PackKind::kReshape:

@@ -53,6 +53,7 @@ enum class PackKind : uint8_t {
   kSqrt,
   kReciprocal,  // floats (kNeg: integers too)
   kDequantize,  // inputs: q, scale, zero point or none; ints: {axis, block}: (q − zero) · scale, as nn.dequantize
+  kLinear,      // integers x [m, k], w [n, k]: [m, n], summed exactly, low bits kept
 };
 
 struct PackNode {

@@ -163,6 +163,27 @@ TEST(PackWeight, RefusesAnAxisOutsideWhateverTheScale) {
   }
 }
 
+// [1, 3] twos times rows 1 2 3 and 200 250 255, of bytes without a sign: 12 and 1410.  −128 · 127 · 3 needs 32 bits.
+TEST(PackWeight, SumsRowsOfCodesExactly) {
+  const auto sums = [](DType code, std::vector<uint8_t> rows, int32_t times) {
+    const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&times);
+    MemoryReader reader(std::move(rows));
+    PackExpr e{
+        .nodes = {{.kind = PackKind::kLiteral, .dtype = DType::kI32, .bytes = std::string(bytes, bytes + 4)},
+                  {.kind = PackKind::kBroadcast, .dtype = DType::kI32, .sizes = {1, 3}, .inputs = {0}, .ints = {0, 1}},
+                  Source(code, {2, 3}),
+                  {.kind = PackKind::kLinear, .dtype = DType::kI32, .sizes = {1, 2}, .inputs = {1, 2}}}};
+    EXPECT_TRUE(ValidatePack(e).ok());
+    std::vector<int32_t> out(2);
+    EXPECT_TRUE(ExecutePack(e, reader, 0, PackedUnits(e), {reinterpret_cast<uint8_t*>(out.data()), 8}).ok());
+    e.nodes[3].sizes = {2, 1};
+    EXPECT_EQ(ValidatePack(e).code(), absl::StatusCode::kInvalidArgument);
+    return out;
+  };
+  EXPECT_EQ(sums(DType::kU8, {1, 2, 3, 200, 250, 255}, 2), (std::vector<int32_t>{12, 1410}));
+  EXPECT_EQ(sums(DType::kI8, {127, 127, 127, 128, 0, 255}, -128), (std::vector<int32_t>{-48768, 16512}));
+}
+
 TEST(PackWeight, KeepsNibblesPacked) {
   MemoryReader reader({0x10, 0x32, 0x04});
   PackExpr e{.nodes = {Source(DType::kU4, {5})}};

@@ -28,6 +28,25 @@ module attributes {exec.target = "cuda-sm90a"} {
     return %r : tensor<?x8xf16>
   }
 
+  // What is made of broadcasts alone has its channels where its reader wants them.
+  // CHECK-LABEL: func.func @of_broadcasts
+  // CHECK: %[[Y:.*]] = exec.dispatch @conv
+  // CHECK-DAG: %[[A:.*]] = linalg.broadcast ins(%arg1 : tensor<8xf16>) outs({{.*}} : tensor<2x6x6x8xf16>) dimensions = [0, 1, 2]
+  // CHECK-DAG: %[[B:.*]] = linalg.broadcast ins(%arg2 : tensor<2x6x6xf16>) outs({{.*}} : tensor<2x6x6x8xf16>) dimensions = [3]
+  // CHECK: %[[M:.*]] = arith.mulf %[[A]], %[[B]] : tensor<2x6x6x8xf16>
+  // CHECK: arith.addf %[[Y]], %[[M]] : tensor<2x6x6x8xf16>
+  func.func @of_broadcasts(%x: tensor<2x8x6x6xf16>, %a: tensor<8xf16>, %b: tensor<2x6x6xf16>) -> tensor<2x8x6x6xf16> {
+    %w = nn.weight "w" file 1 offset 0 length 1152 : tensor<8x8x3x3xf16>
+    %y = nn.conv %x, %w strides [1, 1] pads [1, 1, 1, 1] dilations [1, 1] groups 1
+        : (tensor<2x8x6x6xf16>, tensor<8x8x3x3xf16>) -> tensor<2x8x6x6xf16>
+    %empty = tensor.empty() : tensor<2x8x6x6xf16>
+    %as = linalg.broadcast ins(%a : tensor<8xf16>) outs(%empty : tensor<2x8x6x6xf16>) dimensions = [0, 2, 3]
+    %bs = linalg.broadcast ins(%b : tensor<2x6x6xf16>) outs(%empty : tensor<2x8x6x6xf16>) dimensions = [1]
+    %m = arith.mulf %as, %bs : tensor<2x8x6x6xf16>
+    %s = arith.addf %y, %m : tensor<2x8x6x6xf16>
+    return %s : tensor<2x8x6x6xf16>
+  }
+
   // A sum with what has its channels second would move that for nothing: the transpose stays before it.  A transposed
   // convolution's weight is what each result gathers.
   // CHECK-LABEL: func.func @meets_second

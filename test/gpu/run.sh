@@ -29,7 +29,9 @@ check() {  # ARTIFACT
   local artifact=$1 name tolerance=1e-3 sets set held
   name=$(dirname "$artifact")
   case $name in
-    *int4* | *int8* | *qoperator*) tolerance=2e-2 ;;
+    *int4*) tolerance=2e-2 ;;
+    # A code of the last quantization: sums of codes are exact, those of the data were rounded to f32, which decides a tie.
+    *int8* | *qoperator*) tolerance=3.5e-2 ;;
   esac
   sets=("${name%@*}"/test_data_set_*[0-9])
   if [[ ! -d ${sets[0]} ]]; then
