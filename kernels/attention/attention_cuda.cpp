@@ -50,6 +50,9 @@ int64_t BiasRows(const CudaQuery& query) {
   return rows.constant() && rows.value() == 1 ? 1 : rows.text == query.ins[kQ].dims[2].text ? kManyRows : 0;
 }
 
+// What stands behind a decoder's next tokens where nothing bounds its caches.
+constexpr int64_t kFewQueries = 16, kTypicalKeys = 1024;
+
 AttentionWhat What(const CudaQuery& query) {
   const CudaOperand &q = query.ins[kQ], &k = query.ins[kK], &v = query.ins[kV];
   const Attributes attributes(query.attrs);
@@ -67,6 +70,9 @@ AttentionWhat What(const CudaQuery& query) {
   if (query.rows_max >= 0) {
     what.s = what.s_max = query.rows_max;
     what.t = std::max(what.t, what.s);
+  }
+  if (k.dims[2].max < 0 && k.dims[2].text != q.dims[2].text && what.s_max >= 0 && what.s_max <= kFewQueries) {
+    what.t = std::max(what.t, kTypicalKeys);
   }
   what.b_max = q.dims[0].max;
   what.causal = attributes.causal;
@@ -290,12 +296,22 @@ CudaKernel Emit(const CudaQuery& query, const Gpu&, const CudaPlan& plan) {
   return Emitter(query, FromPlanNumbers<AttentionHow>(plan.numbers)).Emit();
 }
 
+// Fewer queries may be told to see more keys, so a plan's time for them is no less than it says itself.
+double Predict(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
+  for (const AttentionHow& how : AttentionCandidates(What(query), gpu)) {
+    if (how.Name() == plan.name) {
+      return how.us;
+    }
+  }
+  return plan.us;
+}
+
 // Queries of a sequence: one, where a decoder makes a step.
 std::string Rows(const CudaQuery& query) { return query.ins[kQ].dims[2].constant() ? "" : "x0_2"; }
 
 }  // namespace
 
 extern const CudaFamily kCudaAttention;
-const CudaFamily kCudaAttention = {.name = "attention", .plans = Plans, .emit = Emit, .rows = Rows};
+const CudaFamily kCudaAttention = {.name = "attention", .plans = Plans, .emit = Emit, .rows = Rows, .predict = Predict};
 
 }  // namespace sluice::kernels

@@ -252,6 +252,23 @@ TEST(AttentionCuda, DecodeHasACounterAndTwoPartsForEveryRun) {
   }
 }
 
+// Nothing bounds a decoder's caches: what is nominal for any size would give them one block a key head.
+TEST(AttentionCuda, CachesWithoutABoundAreTakenForLong) {
+  const auto decode_ctas = [](CudaDim t) {
+    std::string why;
+    for (const CudaPlan& plan : Plans(Query(Fixed(1), std::move(t)), why)) {
+      if (const AttentionHow how = FromPlanNumbers<AttentionHow>(plan.numbers); how.form == kDecode) {
+        return how.ctas;
+      }
+    }
+    return int64_t{0};
+  };
+  CudaDim open = Varying(-1);
+  open.typical = 64;
+  EXPECT_EQ(decode_ctas(open), decode_ctas(Varying(1024)));
+  EXPECT_LT(decode_ctas(Varying(64)), decode_ctas(open));
+}
+
 TEST(AttentionCuda, RefusalsNameTheProperty) {
   std::string why;
   CudaQuery query = Query(Fixed(8), Fixed(8));
