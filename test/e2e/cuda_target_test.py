@@ -63,6 +63,7 @@ class CudaTargetTest(unittest.TestCase):
         self.assertTrue(source.startswith("// mine"))
         for suffix in ("ptx", "cubin"):
             self.assertTrue((self.dir / "dump" / f"layer_norm.{suffix}").stat().st_size > 0)
+        self.assertRegex((self.dir / "dump" / "layer_norm.sass").read_text(), r"\bLDG\.E.*\n(.*\n)*.*\bSTG\.E")
         run = self.compile("bert-tiny-optimum", "b.sluice", "--kernel", f"no_such={self.dir / 'mine.cu'}")
         self.assertEqual(run.code, 2)
         self.assertIn("no GPU kernel 'no_such'", run.err)

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "compiler/codegen/cuda/Disassemble.h"
 #include "runtime/base/cpu.h"
 #include "runtime/base/file.h"
 #include "runtime/base/hash.h"
@@ -88,7 +89,10 @@ absl::Status Dump(const std::string& directory, const CudaSource& source, const 
   if (!image.ptx.empty()) {
     RETURN_IF_ERROR(WriteFile(stem + ".ptx", image.ptx));
   }
-  return WriteFile(stem + ".cubin", std::string(image.cubin.begin(), image.cubin.end()));
+  RETURN_IF_ERROR(WriteFile(stem + ".cubin", std::string(image.cubin.begin(), image.cubin.end())));
+  const absl::Status disassembled = Disassemble(stem + ".cubin", stem + ".sass");
+  return absl::IsUnavailable(disassembled) ? WriteFile(stem + ".sass", std::string(disassembled.message()) + "\n")
+                                           : disassembled;
 }
 
 }  // namespace
