@@ -17,11 +17,14 @@ SL_DEVICE float exp2_fast(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+SL_DEVICE double exp2_fast(double x) { return exp2(x); }
 SL_DEVICE float tanh_fast(float x) {
   float y;
   asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+SL_DEVICE float inverse_root(float x) { return rsqrtf(x); }
+SL_DEVICE double inverse_root(double x) { return 1 / sqrt(x); }
 // As exact as elements of type T need it.
 template <typename T>
 SL_DEVICE float tanh_of(float x) {

@@ -70,7 +70,7 @@ __device__ __forceinline__ void walk_packs(const Share& blocks, int64_t total, b
     const I packs = kLanes > 1 && !whole ? 0 : static_cast<I>(total / kLanes);
     const I block = blockDim.x, all = static_cast<I>(blocks.count) * block;
     const I first = static_cast<I>(blocks.index) * block + threadIdx.x;
-    const bool many = kNow > 1 && packs >= all * kNow;
+    const bool many = kNow > 1 && packs > (all - block) * kNow;  // all blocks but the last have their packs
     const I next = many ? block : all;
     I i = many ? first + static_cast<I>(blocks.index) * block * (kNow - 1) : first;
     for (; i + (kNow - 1) * next < packs; i += kNow * all) {

@@ -1,4 +1,4 @@
-// CUDA families rms_norm, layer_norm, softmax (rows.cuh) and rope (rope.cuh).
+// CUDA families rms_norm, layer_norm, softmax (norms.cuh) and rope (rope.cuh).
 #include <algorithm>
 
 #include "kernels/common/cuda_text.h"
@@ -6,17 +6,17 @@
 namespace sluice::kernels {
 namespace {
 
-constexpr char kHeader[] = "kernels/norm/rows.cuh";
+constexpr char kHeader[] = "kernels/norm/norms.cuh";
 
 // How a row is cut (RowHow of rows.cuh).
 struct RowHow {
-  int64_t threads, vector, words, cluster;
+  int64_t threads, vector, words, cluster, length = 0;  // length: 0 where it is not known
   int64_t block() const { return std::max<int64_t>(256, threads); }
   int64_t rows() const { return block() / threads; }      // of a block
   bool ahead() const { return words > 0 && words <= 8; }  // there are registers for two rows
   std::string Text() const {
-    return absl::StrFormat("sl::RowHow<%d, %d, %d, %d, %s>", threads, vector, words, cluster,
-                           ahead() ? "true" : "false");
+    return absl::StrFormat("sl::RowHow<%d, %d, %d, %d, %s, %d>", threads, vector, words, cluster,
+                           ahead() ? "true" : "false", words > 0 ? length : 0);
   }
 };
 
@@ -26,9 +26,9 @@ constexpr int64_t kMostThreads = 512;  // of a block that work on a row
 constexpr int64_t kHeldThreads = 256;  // where there are many rows, of which each thread holds a part
 constexpr int64_t kMostBlocks = 8;     // that share a row
 constexpr int64_t kManyRows = 1 << 20;
-constexpr double kElementUs = 0.03;       // that each element of a thread adds to the time of one row
-constexpr int64_t kWeightRegisters = 24;  // of weights that a thread holds beside its row
-constexpr int64_t kBlocksPerSm = 16;      // enough for the last to end together, few enough for a block to read ahead
+constexpr double kElementUs = 0.03;      // that each element of a thread adds to the time of one row
+constexpr int64_t kWeightRegisters = 8;  // of weights that a thread holds beside its row
+constexpr int64_t kBlocksPerSm = 16;     // enough for the last to end together, few enough for a block to read ahead
 
 // Words of 16 bytes where the length is a known multiple.  A row of few gets threads for each of its words, as long as
 // half of what the SMs hold are enough for all rows.
@@ -40,11 +40,9 @@ RowHow CutRow(const CudaDim& row, DType type, int64_t rows, const Gpu& gpu) {
     const int64_t threads = how.threads * how.cluster;
     return std::max<int64_t>(1, (words + threads - 1) / threads);
   };
-  // Elements a thread may hold before the row gets more threads: 4 words where the next step is a barrier of the block
-  // (a warp's row) or of several.
-  const auto enough = [&] {
-    return how.threads == 32 || how.threads >= kHeldThreads ? std::max(kElements, 4 * how.vector) : kElements;
-  };
+  // Elements a thread may hold before the row gets more threads: 4 words from a warp on, whose rows then wait for
+  // barriers.
+  const auto enough = [&] { return how.threads >= 32 ? std::max(kElements, 4 * how.vector) : kElements; };
   while (how.threads < kHeldThreads && each() * how.vector > enough()) {
     how.threads *= 2;
   }
@@ -62,6 +60,11 @@ RowHow CutRow(const CudaDim& row, DType type, int64_t rows, const Gpu& gpu) {
     how.threads = each() * how.vector > enough() ? kMostThreads : how.threads;
   }
   return how;
+}
+
+RowHow HowOf(const CudaQuery& query, const CudaPlan& plan) {
+  const CudaDim& row = query.ins[0].dims.back();
+  return {plan.numbers[0], plan.numbers[1], plan.numbers[2], plan.numbers[3], row.constant() ? row.value() : 0};
 }
 
 // A launch of such rows, of which there are `rows`.
@@ -133,7 +136,7 @@ bool HoldsWeights(const CudaQuery& query, const RowHow& how) {
 
 CudaKernel EmitNorm(const CudaQuery& query, const Gpu& gpu, const CudaPlan& plan) {
   const bool layer = query.name == "layer_norm";
-  const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2], plan.numbers[3]};
+  const RowHow how = HowOf(query, plan);
   const bool ahead = ReadsAhead(query);
   const std::string body = absl::StrFormat(
       "sl::%s<%s, %s, %s, %s, %s>(step, x0, x1, %sy0, %.17g);", query.name, how.Text(), ahead ? "true" : "false",
@@ -178,7 +181,7 @@ CudaKernel EmitSoftmax(const CudaQuery& query, const Gpu& gpu, const CudaPlan& p
     kernel = OperandKernel(query, "softmax", kHeader, body, 256);
     kernel.grid[0] = BlocksText(rows, 256, gpu.sms * 16);
   } else {
-    const RowHow how{plan.numbers[0], plan.numbers[1], plan.numbers[2], plan.numbers[3]};
+    const RowHow how = HowOf(query, plan);
     const std::string body = absl::StrFormat("sl::softmax<%s, %s, %s>(step, x0, y0);", how.Text(), log, type);
     kernel = OperandKernel(query, "softmax", kHeader, body, static_cast<int>(how.block()));
     Launch(kernel, how, rows, gpu);

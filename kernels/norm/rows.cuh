@@ -1,9 +1,10 @@
-// Norms and softmax: each result row needs one input row, in f32 (f64 for f64).  A row lies dense in memory, in words
-// of 16 bytes where its length allows; its threads hold it in registers where it fits, and read it again where not.
+// Rows that threads share: a row lies dense in memory, in words of 16 bytes where its length allows; its threads hold
+// it in registers where it fits, and read it again where not.
 #pragma once
 #include "kernels/device/barrier.cuh"
 #include "kernels/device/block_reduce.cuh"
 #include "kernels/device/index.cuh"
+#include "kernels/device/math.cuh"
 #include "kernels/device/pair.cuh"
 #include "kernels/elementwise/walk.cuh"
 
@@ -11,10 +12,12 @@ namespace sl {
 
 // kThreads: of a block that work on a row, a power of two; below 256, several rows share a block.  kVector: elements of
 // a word; the row's length is a multiple.  kWords: that a thread holds, enough for the row; 0: none.  kCluster: blocks
-// that share a row.  kAhead: the words of the next row are on their way while a row is worked on.
-template <int kThreads_, int kVector_, int kWords_, int kCluster_ = 1, bool kAhead_ = false>
+// that share a row.  kAhead: the words of the next row are on their way while a row is worked on.  kLength: of the row;
+// 0: not known.
+template <int kThreads_, int kVector_, int kWords_, int kCluster_ = 1, bool kAhead_ = false, int kLength_ = 0>
 struct RowHow {
   static constexpr int kThreads = kThreads_, kVector = kVector_, kWords = kWords_, kCluster = kCluster_;
+  static constexpr int kLength = kLength_, kStep = kThreads * kVector * kCluster;  // elements of a word of each thread
   static constexpr bool kHeld = kWords > 0, kAhead = kAhead_;
   static constexpr int kBlock = kThreads > 256 ? kThreads : 256, kRows = kBlock / kThreads;
 };
@@ -40,14 +43,33 @@ struct Word {
   int64_t number, first;
 };
 
+// A reduction in a few parts, so that no step waits for the one before it.
+template <typename M, typename Op>
+struct Chains {
+  static constexpr int kChains = 4;
+  M part[kChains];
+
+  __device__ __forceinline__ explicit Chains(M first) : part{first, first, first, first} {}
+  __device__ __forceinline__ void take(int number, M x) { part[number % kChains] = Op()(part[number % kChains], x); }
+  __device__ __forceinline__ void scale(M by) {
+#pragma unroll
+    for (M& x : part) {
+      x *= by;
+    }
+  }
+  __device__ __forceinline__ M all() const { return Op()(Op()(part[0], part[1]), Op()(part[2], part[3])); }
+};
+
 // The largest of some values, and the sum of e^(value − top).
 template <typename M>
 struct Tail {
   M top, sum;
 
-  // e^(x − top), 0 where both are −inf.
+  // e^(x − top), 0 where both are −inf.  Of differences at most 0 a power of two is as good as exp: what the rounded
+  // exponent is off grows more slowly than the result falls.
   __device__ static __forceinline__ M weight(M x, M top) {
-    return exp_(x - (top == -bits_as<float>(0x7f800000u) ? M(0) : top));
+    constexpr double kLog2e = 1.4426950408889634;
+    return exp2_fast((x - (top == -bits_as<float>(0x7f800000u) ? M(0) : top)) * M(kLog2e));
   }
 };
 
@@ -121,13 +143,17 @@ struct Row {
   static constexpr int kVector = How::kVector;
   using Bits = typename InMemory<T, kVector>::type;
 
-  const T* in;  // null: a row beyond the last
+  const T* in;  // null: a row beyond the last, whose values may be anything
   int64_t size;
   Board<How::kCluster>& board;
   M held[How::kHeld ? How::kWords : 1][kVector];
 
   __device__ __forceinline__ Row(const T* in, int64_t size, Board<How::kCluster>& board)
       : in(in), size(in == nullptr ? 0 : size), board(board) {}
+  // Whether there is such a word; every thread's where that is clear from the length.
+  __device__ static __forceinline__ bool inside(int64_t word, int64_t size) {
+    return (word + 1) * How::kStep <= How::kLength || at(word) < size;
+  }
   __device__ static __forceinline__ int64_t at(int64_t word) {
     const int rank = How::kCluster > 1 ? static_cast<int>(blockIdx.x % How::kCluster) : 0;
     return ((word * How::kCluster + rank) * How::kThreads + threadIdx.x % How::kThreads) * kVector;
@@ -135,9 +161,12 @@ struct Row {
   __device__ static __forceinline__ Bits bits_at(const T* p) { return bits_as<Bits>(pack_at<kVector>(p)); }
   // All words of a row, and their values.
   __device__ static __forceinline__ void read(const T* in, int64_t size, Bits (&words)[How::kHeld ? How::kWords : 1]) {
+    if (in == nullptr) {
+      return;
+    }
 #pragma unroll
     for (int w = 0; w < How::kWords; ++w) {
-      if (in != nullptr && at(w) < size) {
+      if (inside(w, size)) {
         words[w] = bits_at(in + at(w));
       }
     }
@@ -161,7 +190,7 @@ struct Row {
     if constexpr (How::kHeld) {
 #pragma unroll
       for (int w = 0; w < How::kWords; ++w) {
-        if (at(w) < size) {
+        if (inside(w, size)) {
           body(Word{w, at(w)}, held[w]);
         }
       }
@@ -175,6 +204,9 @@ struct Row {
   // The same, and stores the values.
   template <typename Body>
   __device__ __forceinline__ void finish(T* out, Body body) {
+    if (in == nullptr) {
+      return;
+    }
     each([&](Word word, M(&v)[kVector]) {
       body(word, v);
       if constexpr (sizeof(T) == 2 && kVector % 2 == 0) {
@@ -300,7 +332,7 @@ struct Weights {
 #pragma unroll
     for (int i = 0; i < How::kWords; ++i) {
       const int64_t at = Row<How, W>::at(i);
-      if (at < d) {
+      if (Row<How, W>::inside(i, d)) {
         if constexpr (kHold) {
           held[i] = pack_at<kVector>(w + at);
         } else {
@@ -333,155 +365,5 @@ struct Weights {
     }
   }
 };
-
-// x [..., d], w [d] or absent → x / sqrt(mean(x²) + eps) · w.  kAhead: no kernel writes the weights, so they are read
-// before this one's turn.
-template <class How, bool kAhead, bool kHold, typename T, typename W, int R>
-__device__ __forceinline__ void rms_norm(const Step* step, const Arg<R>& xa, const Arg<1>& wa, const Arg<R>& ya,
-                                         double eps) {
-  using M = wide<T>;
-  const Known<const T, R> x(step, xa);
-  const Known<T, R> y(step, ya);
-  const int64_t d = x.size(R - 1), rows = product(x, 0, R - 1);
-  const Weights<How, kHold, W> w(View<const W, 1>(step, wa).data, d);
-  const bool whole = w.whole();
-  if constexpr (kAhead) {
-    take_turns();
-  }
-  for_rows<How>(x.data, y.data, rows, d, whole, [&](auto how, auto& row, T* out) {
-    constexpr int N = decltype(how)::kVector;
-    M squares = 0;
-    row.each([&](Word, const M(&v)[N]) {
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        squares += v[j] * v[j];
-      }
-    });
-    const M mean = row.reduce(squares, Add()) / static_cast<M>(d), inverse = M(1) / sqrt_(mean + static_cast<M>(eps));
-    row.finish(out, [&](Word word, M(&v)[N]) {
-      M scale[N];
-      w.get(word, M(1), scale);
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        v[j] = v[j] * inverse * scale[j];
-      }
-    });
-  });
-}
-
-// x [..., d], w [d], b [d] or absent → (x − mean) / sqrt(var + eps) · w + b.
-template <class How, bool kAhead, bool kHold, typename T, typename W, int R>
-__device__ __forceinline__ void layer_norm(const Step* step, const Arg<R>& xa, const Arg<1>& wa, const Arg<1>& ba,
-                                           const Arg<R>& ya, double eps) {
-  using M = wide<T>;
-  const Known<const T, R> x(step, xa);
-  const Known<T, R> y(step, ya);
-  const int64_t d = x.size(R - 1), rows = product(x, 0, R - 1);
-  const Weights<How, kHold, W> w(View<const W, 1>(step, wa).data, d), b(View<const W, 1>(step, ba).data, d);
-  const bool whole = w.whole() && b.whole();
-  if constexpr (kAhead) {
-    take_turns();
-  }
-  for_rows<How>(x.data, y.data, rows, d, whole, [&](auto how, auto& row, T* out) {
-    constexpr int N = decltype(how)::kVector;
-    M sum = 0, squares = 0;
-    row.each([&](Word, const M(&v)[N]) {
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        sum += v[j];
-      }
-    });
-    const M mean = row.reduce(sum, Add()) / static_cast<M>(d);
-    row.each([&](Word, const M(&v)[N]) {
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        squares += (v[j] - mean) * (v[j] - mean);
-      }
-    });
-    const M variance = row.reduce(squares, Add()) / static_cast<M>(d);
-    const M inverse = M(1) / sqrt_(variance + static_cast<M>(eps));
-    row.finish(out, [&](Word word, M(&v)[N]) {
-      M scale[N], shift[N];
-      w.get(word, M(1), scale);
-      b.get(word, M(0), shift);
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        v[j] = (v[j] - mean) * inverse * scale[j] + shift[j];
-      }
-    });
-  });
-}
-
-// e^(x − max) / sum along the last axis, or its logarithm.  A row of −inf gives NaN.  Each thread's exponentials are
-// those of its own largest value until all threads' are known.
-template <class How, bool kLog, typename T, int R>
-__device__ __forceinline__ void softmax(const Step* step, const Arg<R>& xa, const Arg<R>& ya) {
-  using M = wide<T>;
-  using Tail = sl::Tail<M>;
-  const View<const T, R> x(step, xa);
-  const int64_t rows = product(x, 0, R - 1);
-  for_rows<How>(x.data, View<T, R>(step, ya).data, rows, x.size(R - 1), true, [&](auto how, auto& row, T* out) {
-    constexpr int N = decltype(how)::kVector;
-    constexpr bool kHeld = decltype(how)::kHeld;
-    Tail own = {-bits_as<float>(0x7f800000u), M(0)};
-    if constexpr (kHeld) {
-      row.each([&](Word, const M(&v)[N]) {
-#pragma unroll
-        for (int j = 0; j < N; ++j) {
-          own.top = maximum(own.top, v[j]);
-        }
-      });
-    }
-    row.each([&](Word, M(&v)[N]) {  // what is held becomes the exponentials
-      if constexpr (!kHeld) {
-        M top = own.top;
-#pragma unroll
-        for (int j = 0; j < N; ++j) {
-          top = maximum(top, v[j]);
-        }
-        own = {top, own.sum * Tail::weight(own.top, top)};
-      }
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        const M e = Tail::weight(v[j], own.top);
-        own.sum += e;
-        v[j] = kLog ? v[j] : e;
-      }
-    });
-    const Tail all = row.reduce(own);
-    const M top = all.top, shift = kLog ? log_(all.sum) : Tail::weight(own.top, top) / all.sum;
-    const M scale = kLog || kHeld ? shift : M(1) / all.sum;
-    row.finish(out, [&](Word, M(&v)[N]) {
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        v[j] = kLog ? v[j] - top - scale : (kHeld ? v[j] : exp_(v[j] - top)) * scale;
-      }
-    });
-  });
-}
-
-// The same along another axis: neighbouring threads take neighbouring columns.
-template <int kAxis, bool kLog, typename T, int R>
-__device__ __forceinline__ void softmax_columns(const Step* step, const Arg<R>& xa, const Arg<R>& ya) {
-  using M = wide<T>;
-  const View<const T, R> x(step, xa);
-  T* const y = View<T, R>(step, ya).data;
-  const int64_t d = x.size(kAxis), inner = product(x, kAxis + 1, R), columns = product(x, 0, kAxis) * inner;
-  walk<1>(columns, [&](auto column, auto) {
-    const int64_t at = static_cast<int64_t>(column), base = at / inner * d * inner + at % inner;
-    M top = -bits_as<float>(0x7f800000u), sum = 0;
-    for (int64_t i = 0; i < d; ++i) {
-      top = maximum(top, static_cast<M>(widen(x.data[base + i * inner])));
-    }
-    for (int64_t i = 0; i < d; ++i) {
-      sum += exp_(static_cast<M>(widen(x.data[base + i * inner])) - top);
-    }
-    const M inverse = kLog ? log_(sum) : M(1) / sum;
-    for (int64_t i = 0; i < d; ++i) {
-      const M v = static_cast<M>(widen(x.data[base + i * inner])) - top;
-      y[base + i * inner] = narrow<T>(kLog ? v - inverse : exp_(v) * inverse);
-    }
-  });
-}
 
 }  // namespace sl

@@ -89,10 +89,12 @@ TEST(NormCuda, OnlyWeightsAreFetchedAheadOfTheTurn) {
       .outs = {Operand(DType::kF16, {128, 768})}};
   const auto text = [&] { return ChooseCuda(query, Hopper())->kernel.text; };
   query.ins[1].weight = query.ins[2].weight = true;
-  EXPECT_NE(text().find("sl::layer_norm<sl::RowHow<128, 8, 1, 1, true>, true, true, "), std::string::npos) << text();
+  EXPECT_NE(text().find("sl::layer_norm<sl::RowHow<128, 8, 1, 1, true, 768>, true, true, "), std::string::npos)
+      << text();
   EXPECT_FALSE(TakesTurns(text()));
   query.ins[2].weight = false;
-  EXPECT_NE(text().find("sl::layer_norm<sl::RowHow<128, 8, 1, 1, true>, false, true, "), std::string::npos) << text();
+  EXPECT_NE(text().find("sl::layer_norm<sl::RowHow<128, 8, 1, 1, true, 768>, false, true, "), std::string::npos)
+      << text();
   EXPECT_TRUE(TakesTurns(text()));
 }
 

