@@ -24,13 +24,18 @@ def check(code, what):
         raise RuntimeError(f"{what}: CUDA error {code}")
 
 
-def compile_texts(folder, root, numbers=None, jobs=16, defines=()):
-    """Every N.cu of the folder to N.cubin; returns ptxas's complaints (spills, serialised wgmma)."""
+def image_of(folder, number, paused=False):
+    return pathlib.Path(folder) / f"{number}{'.paused' if paused else ''}.cubin"
+
+
+def compile_texts(folder, root, numbers=None, jobs=16, paused=False):
+    """Images of every N.cu of the folder that has none yet (bench-kernel-texts makes the product's own for chosen plans), or
+    of every one with pauses behind its waits; returns ptxas's complaints (spills, serialised wgmma)."""
     folder, complaints = pathlib.Path(folder), []
 
     def one(path):
         command = ["nvcc", "-std=c++17", "-I", str(root), "-gencode=arch=compute_90a,code=sm_90a", "-Xptxas", "-v", "-cubin",
-                   "-o", str(path.with_suffix(".cubin")), str(path), *defines]
+                   "-o", str(image_of(folder, path.stem, paused)), str(path), *(["-DSL_JITTER"] if paused else [])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         if done.returncode:
             raise RuntimeError(f"{path}:\n{done.stderr}")
@@ -38,6 +43,7 @@ def compile_texts(folder, root, numbers=None, jobs=16, defines=()):
                 if "C75" in l or ("spill" in l and " 0 bytes spill stores" not in l)]
 
     paths = [p for p in sorted(folder.glob("*.cu")) if numbers is None or int(p.stem) in numbers]
+    paths = [p for p in paths if paused or not image_of(folder, p.stem).exists()]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for lines in pool.map(one, paths):
             complaints += lines
@@ -232,7 +238,7 @@ def load(folder):
     return json.loads((pathlib.Path(folder) / "kernels.json").read_text())
 
 
-def load_modules(folder, kernels):
+def load_modules(folder, kernels, paused=False):
     torch.zeros(1, device="cuda")  # makes the context
     files = {k["file"] for plans in kernels for k in plans}
-    return {f: Module(pathlib.Path(folder) / f"{f}.cubin") for f in files}
+    return {f: Module(image_of(folder, f, paused)) for f in files}

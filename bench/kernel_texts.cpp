@@ -5,14 +5,16 @@
 //           "ins": [{"dtype": "bf16", "dims": [64, {"min": 0, "max": 512, "typical": 64}], "weight": true}, null],
 //           "outs": [...]}
 // Writes DIR/N.cu (each different text once) and DIR/kernels.json: for each query the chosen plan, then every EVERY-th
-// of the others (from another place for each query), with the grid for the largest sizes.  Needs neither a GPU nor
-// CUDA.
+// of the others (from another place for each query), with the grid for the largest sizes.  Without EVERY also
+// DIR/N.cubin, the images that an artifact would hold.  Needs no GPU.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
 
+#include "compiler/codegen/cuda/Images.h"
 #include "kernels/cuda.h"
+#include "runtime/base/file.h"
 #include "runtime/base/json_writer.h"
 #include "runtime/plan/size_expr.h"
 #include "runtime/text/json.h"
@@ -171,9 +173,24 @@ class Writer {
     json_.EndArray();
     return absl::OkStatus();
   }
-  void Finish() {
+  // Chosen plans get the product's images; of every plan there would be too many to wait for.
+  absl::Status Finish(bool images) {
     json_.EndArray();
-    std::ofstream(dir_ / "kernels.json") << json_.text();
+    RETURN_IF_ERROR(WriteFile((dir_ / "kernels.json").string(), json_.text()));
+    if (!images) {
+      return absl::OkStatus();
+    }
+    std::vector<codegen::CudaSource> sources;
+    for (const auto& [text, file] : files_) {
+      sources.push_back({.name = std::to_string(file), .text = text});
+    }
+    ASSIGN_OR_RETURN(const std::vector<std::vector<uint8_t>> made,
+                     codegen::CompileImages(sources, *kernels::FindTarget("cuda-sm90a")->gpu, {}));
+    for (size_t i = 0; i < sources.size(); ++i) {
+      RETURN_IF_ERROR(
+          WriteFile((dir_ / (sources[i].name + ".cubin")).string(), std::string(made[i].begin(), made[i].end())));
+    }
+    return absl::OkStatus();
   }
 
  private:
@@ -218,8 +235,7 @@ absl::Status Main(const std::string& queries, const std::string& dir, size_t eve
     ASSIGN_OR_RETURN(const CudaQuery query, ParseQuery(element));
     RETURN_IF_ERROR(writer.Add(query, every));
   }
-  writer.Finish();
-  return absl::OkStatus();
+  return writer.Finish(every == 0);
 }
 
 }  // namespace

@@ -81,11 +81,12 @@ def read_queries(folder, only):
     return [(query, plans) for query, plans in zip(queries, kernels) if re.search(only, text(query))]
 
 
-def check(queries, folder, suite, repeats=2):
+def check(queries, folder, suite, paused=False):
+    repeats = 1000 if paused else 2
     import torch
     import device
     torch.backends.cuda.matmul.allow_tf32 = False
-    modules, bad, runs, worst = device.load_modules(folder, [plans for _, plans in queries]), 0, 0, {}
+    modules, bad, runs, worst = device.load_modules(folder, [plans for _, plans in queries], paused), 0, 0, {}
     poison_shared = device.shared_poison()
     for query, plans in queries:
         problem = Problem(query, device, torch)
@@ -169,10 +170,10 @@ def main():
     start = time.time()
     queries = read_queries(folder, only or "")
     numbers = {int(plan["file"]) for _, plans in queries for plan in plans}
-    complaints = device.compile_texts(folder, ROOT, numbers, defines=["-DSL_JITTER"] if args[0] == "race" else [])
+    complaints = device.compile_texts(folder, ROOT, numbers, paused=args[0] == "race")
     print(f"compiled in {time.time() - start:.0f} s" + "".join(f"\n{c}" for c in complaints), flush=True)
     if args[0] in ("check", "race"):
-        return int(check(queries, folder, suite, 1000 if args[0] == "race" else 2) > 0)
+        return int(check(queries, folder, suite, paused=args[0] == "race") > 0)
     (table if args[0] == "table" else sweep)(queries, folder, suite, out)
     return 0
 

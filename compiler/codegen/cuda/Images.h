@@ -24,7 +24,7 @@ struct CudaSource {
 
 struct ImageOptions {
   int threads = 0;            // 0: as many as there are cores
-  std::string dumpDirectory;  // when set: NAME.cu, NAME.ptx, NAME.cubin
+  std::string dumpDirectory;  // when set: NAME.cu, NAME.ptx, NAME.cubin, NAME.sass
 };
 
 // One image a source, in order.  kUnavailable without NVRTC (when the cache has not all); kInvalidArgument names the
