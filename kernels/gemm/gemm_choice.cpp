@@ -14,8 +14,10 @@ int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 
 // Fitted to a sweep of every plan over 60 shapes on an H200 (bench/kernels.py sweep): choosing by these predictions
 // costs 1.9 % against the best plan of each shape.
-constexpr double kGhz = 1.98;            // the boost clock; under load part of the efficiency below is a lower one
-constexpr double kSmBytesPerClk = 52;    // that one SM takes in, however they are sent to it
+constexpr double kGhz = 1.98;          // the boost clock; under load part of the efficiency below is a lower one
+constexpr double kSmBytesPerClk = 52;  // that one SM takes in, however they are sent to it
+constexpr double kOneConsumerBytesPerClk =
+    66;  // the same, where no second consumer waits for its slot and neighbours ask for blocks alike
 constexpr double kFillCost = 6.6;        // of a row that TMA fills against one it reads
 constexpr double kL2BytesPerClk = 6800;  // that L2 gives; a multicast counts once
 constexpr double kUsPerClk = 1e-3 / kGhz;
@@ -86,7 +88,8 @@ void PredictTiles(const GemmWhat& what, const Gpu& gpu, GemmHow& how) {
   const int64_t rows_in = std::min(what.m, how.rows), beyond = std::max<int64_t>(0, how.box - rows_in);
   const double rows_bytes = (what.fills ? rows_in + beyond * kFillCost : how.box) * 128.0,
                cols_bytes = how.cols * 128.0;
-  const double block = std::max({how.rows / 32.0 * how.cols / efficiency, (rows_bytes + cols_bytes) / kSmBytesPerClk,
+  const double intake = how.Consumers() == 1 && how.split == 1 ? kOneConsumerBytesPerClk : kSmBytesPerClk;
+  const double block = std::max({how.rows / 32.0 * how.cols / efficiency, (rows_bytes + cols_bytes) / intake,
                                  (how.box * 128.0 + cols_bytes / how.multicast) * busy / kL2BytesPerClk});
   const int64_t depth = CeilDiv(CeilDiv(what.k, BlockDepth(what)), how.split);
   double us = (static_cast<double>(waves) * depth * block + 2.0 * how.cols) * kUsPerClk + 1.0;
