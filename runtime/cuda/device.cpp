@@ -302,12 +302,11 @@ void DeviceBlock::Free() {
 }
 
 void PinnedBlock::Free() {
-  const Driver& cuda = device_->driver();
   if (data_ != nullptr && bytes_ >= kHugePage) {
-    cuda.cuMemHostUnregister(data_);
+    device_->driver().cuMemHostUnregister(data_);
     std::free(data_);
   } else if (data_ != nullptr) {
-    cuda.cuMemFreeHost(data_);
+    device_->driver().cuMemFreeHost(data_);
   }
   data_ = nullptr;
   bytes_ = 0;
