@@ -8,6 +8,9 @@ namespace {
 constexpr int kBits = 63;  // below kAlways
 
 void NumberOutputs(FunctionDesc& main) {
+  for (BufferDesc& buffer : main.buffers) {
+    buffer.serves = buffer.kind == BufferKind::kState ? kAlways : 0;
+  }
   int bit = 0;
   for (PortDesc& port : main.outputs) {
     if (port.state < 0) {
@@ -16,9 +19,6 @@ void NumberOutputs(FunctionDesc& main) {
     if (port.buffer >= 0) {
       main.buffers[port.buffer].serves |= port.bit;
     }
-  }
-  for (BufferDesc& buffer : main.buffers) {
-    buffer.serves |= buffer.kind == BufferKind::kState ? kAlways : 0;
   }
 }
 

@@ -38,7 +38,7 @@ struct BufferDesc {
   int32_t stage = 0;              // Arena and Output: the stage that places it
   const uint8_t* data = nullptr;  // Constant
   int64_t length = 0;
-  uint64_t serves = 0;  // outputs that need its bytes
+  uint64_t serves = kAlways;  // outputs that need its bytes
 };
 
 // A view, with the chain of aliases under it resolved.
