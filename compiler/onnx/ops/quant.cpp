@@ -121,6 +121,9 @@ Tensor centred(OpContext& op, const Tensor& codes, const Tensor& zero, int64_t a
   }
   Tensor less = t.cast(perTensor(t, zero), i32);
   if (less.rank() == 1) {
+    if (axis < 0 || axis >= x.rank()) {
+      op.fail("a zero point has rank 1, what it is of has rank " + llvm::Twine(x.rank()));
+    }
     Sizes along(x.rank(), SizeExpr(1));
     along[axis] = less.size(0);
     less = t.reshape(less, along);
