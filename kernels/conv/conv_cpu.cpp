@@ -27,7 +27,8 @@ int64_t BiasBytes(const Tensor* bias) {
 
 int64_t Workspace(Kind kind, const Config* config, std::span<const Tensor> ins, std::span<const Tensor> outs,
                   int threads) {
-  if (ins[0].dtype == DType::kF64 || ins[0].dtype == DType::kI32 || IsCode(ins[0].dtype)) {
+  const bool integers = kind == Kind::kConv && ins[0].dtype == DType::kI32;
+  if (ins[0].dtype == DType::kF64 || integers || IsCode(ins[0].dtype)) {
     return 0;
   }
   const ConvProblem p(kind, *static_cast<const ConvConfig*>(config), ins[0], ins[1], outs[0]);

@@ -173,6 +173,9 @@ std::string refusal(const Product& p, bool gpu) {
   if (p.scaled() != (p.w.scale.value != nullptr)) {
     return "only one side has scales";
   }
+  if (p.bias && !p.scaled()) {
+    return "its bias is not one of scaled codes";
+  }
   if (p.scaled() && !gpu) {
     return "the CPU's kernels sum floats faster";
   }

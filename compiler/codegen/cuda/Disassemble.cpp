@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 namespace sluice::codegen {
@@ -33,6 +34,9 @@ absl::Status Disassemble(const std::string& cubin, const std::string& sass) {
   if (error != 0) {
     std::error_code ignored;
     std::filesystem::remove(sass, ignored);
+    if (error != ENOENT) {
+      return absl::InternalError(program + ": " + std::strerror(error));
+    }
     return absl::UnavailableError(program +
                                   ": the disassembler of CUDA code was not found (install the PyPI package "
                                   "nvidia-cuda-nvdisasm or a CUDA 13 toolkit, or set SLUICE_NVDISASM to nvdisasm)");
