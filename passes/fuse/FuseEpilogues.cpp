@@ -246,10 +246,13 @@ std::string EpiloguePrinter::print() {
       return "";
     }
     reads.sum = exact ? "int32_t" : "float";
+    // A sum that is widened at once is not rounded before: what is stored is.
+    bool widened = llvm::all_of(generic_.getBlock()->getArgument(n).getUsers(), llvm::IsaPred<arith::ExtFOp>);
     for (int lanes : {1, 2}) {
+      bool kept = exact || (widened && lanes == 1);
       reads.loads[lanes - 1] +=
-          formatv(exact ? "    const {0} e{1} = {2};\n" : "    const {0} e{1} = sl::narrow<{0}>({2});\n",
-                  ScalarText(lanes).held(type), n, parts_ == 1 ? "value" : kValues[*part]);
+          formatv(kept ? "    const {0} e{1} = {2};\n" : "    const {0} e{1} = sl::narrow<{0}>({2});\n",
+                  kept && !exact ? "float" : ScalarText(lanes).held(type), n, parts_ == 1 ? "value" : kValues[*part]);
     }
   }
   std::string one = call(reads, 1);

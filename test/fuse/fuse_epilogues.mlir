@@ -234,3 +234,40 @@ module attributes {exec.target = "cuda-sm90a"} {
     return %y : tensor<?x4096xbf16>
   }
 }
+
+// -----
+
+#rows = affine_map<(i, j) -> (i, j)>
+
+module attributes {exec.target = "cuda-sm90a"} {
+  // A sum that the finish widens is not rounded to bf16 first; the residual and the result are bf16.
+  // CHECK: exec.kernel @linear_0 library "linear" cuda
+  // CHECK-SAME: sl::bf16 e1) const {\0A    const float e0 = value;
+  // CHECK-SAME: sl::from_float<sl::bf16>
+  // CHECK-NOT: two(sl::Pair
+  exec.kernel @linear library "linear" cuda {
+      aligned_ins = 0 : i64, aligned_outs = 0 : i64, block = 256 : i64, cluster = 1 : i64, counters = 0 : i64, entry = "f",
+      grid = ["1", "1", "1"], in_place = 0 : i64, invariant = 1 : i64, overlaps = 0 : i64, params = [], shared = 0 : i64,
+      strided_ins = 0 : i64, strided_outs = 0 : i64, text = "", workspace = "0"}
+  exec.kernel @finish generated dims [["p0", "64"], ["p0", "64"], ["p0", "64"]] grid "p0" {
+  ^bb0(%s: tensor<?x64xbf16>, %r: tensor<?x64xbf16>, %y: tensor<?x64xbf16>):
+    %0 = linalg.generic {indexing_maps = [#rows, #rows, #rows], iterator_types = ["parallel", "parallel"]}
+        ins(%s, %r : tensor<?x64xbf16>, tensor<?x64xbf16>) outs(%y : tensor<?x64xbf16>) {
+    ^bb0(%a: bf16, %d: bf16, %out: bf16):
+      %1 = arith.extf %a : bf16 to f32
+      %2 = arith.extf %d : bf16 to f32
+      %3 = arith.addf %1, %2 : f32
+      %4 = arith.truncf %3 : f32 to bf16
+      linalg.yield %4 : bf16
+    } -> tensor<?x64xbf16>
+    exec.yield %0 : tensor<?x64xbf16>
+  }
+
+  func.func @sums_stay_wide(%x: tensor<?x32xbf16> {nn.dims = ["n", "32"]}, %w: tensor<64x32xbf16>,
+                            %r: tensor<?x64xbf16> {nn.dims = ["n", "64"]}) -> tensor<?x64xbf16> {
+    %s = exec.dispatch @linear(%x, %w) sizes [["n", "64"]] : (tensor<?x32xbf16>, tensor<64x32xbf16>) -> tensor<?x64xbf16>
+    %y = exec.dispatch @finish(%s, %r) sizes [["n", "64"]] params ["n"]
+        : (tensor<?x64xbf16>, tensor<?x64xbf16>) -> tensor<?x64xbf16>
+    return %y : tensor<?x64xbf16>
+  }
+}
